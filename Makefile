@@ -1,0 +1,47 @@
+# One door: `make run` (the main job), `make test` (all tests), `make check` (all that CI checks).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test check lint types contracts coverage bench format clean
+
+run: $(VENV)/.ready  ## the whole life of a simulated trial, in a temporary folder
+	$(BIN)/alloc demo
+
+test: $(VENV)/.ready  ## all tests
+	$(BIN)/python -m pytest
+
+check: lint types contracts coverage  ## what CI runs
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.ready
+	$(BIN)/mypy
+
+contracts: $(VENV)/.ready
+	$(BIN)/lint-imports
+
+coverage: $(VENV)/.ready  ## all tests, every branch of core, sealing, log and services
+	rm -rf .coverage && mkdir .coverage
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=100 --include='alloc_service/core/*,alloc_service/sealing/*,alloc_service/log/*,alloc_service/services/*'
+
+bench: $(VENV)/.ready  ## each figure a ratio to a floor measured in the same run
+	$(BIN)/python -m bench
+
+format: $(VENV)/.ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info build
+
+$(VENV)/.ready: setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name it with: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@

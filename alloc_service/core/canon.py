@@ -1,0 +1,123 @@
+"""Canonical JSON: the one spelling of everything that is hashed, signed or sealed.
+
+RFC 8785 (JCS), limited to objects with ASCII keys, arrays, NFC strings without lone
+surrogates, integers of at most 2^53-1 in size, true, false and null. Floats and duplicate keys
+are refused: a lab value or a score is a string, as typed. What is hashed is the stored bytes;
+a reader checks that writing what it read gives the same bytes again.
+"""
+
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, cast
+
+from alloc_service.errors import CanonError
+
+Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | bool | None"
+
+LARGEST_INTEGER = 2**53 - 1
+DEEPEST_NESTING = 32
+
+
+def canon(value: Json) -> bytes:
+    """Return the canonical bytes of a JSON value.
+
+    Raises:
+        CanonError: The value has no canonical spelling; the text names the place and the rule.
+
+    Source: RFC 8785, sections 3.2.2 and 3.2.3; for ASCII keys its order is plain byte order.
+    """
+    _check(value, "$", 0)
+    return _write(value)
+
+
+def parse_canonical(data: bytes, where: str = "document") -> Json:
+    """Read canonical bytes strictly: any other spelling of the same value is refused.
+
+    Args:
+        data: The bytes, as stored or received.
+        where: What the bytes are, for the text of a refusal.
+
+    Raises:
+        CanonError: The bytes are not the canonical spelling of a value.
+    """
+    value = _read(data, where)
+    # Duplicate keys, white space, escapes and key order all show as a difference here; floats
+    # and long integers are stopped while reading. Only what lies outside ASCII needs a walk.
+    if not data.isascii():
+        _check(value, "$", 0)
+    if _write(value) != data:
+        raise CanonError(where=where, rule="these bytes are not the canonical spelling")
+    return value
+
+
+def parse_object(data: bytes, where: str = "document") -> dict[str, Json]:
+    """Read canonical bytes that hold an object, as `parse_canonical` does."""
+    value = parse_canonical(data, where)
+    if not isinstance(value, dict):
+        raise CanonError(where=where, rule="an object is expected")
+    return value
+
+
+def _no_float(_text: str) -> Json:
+    raise ValueError("a number with a fraction or an exponent; write it as a string")
+
+
+def _bounded(text: str) -> int:
+    number = int(text) if len(text) <= 17 else LARGEST_INTEGER + 1
+    if not -LARGEST_INTEGER <= number <= LARGEST_INTEGER:
+        raise ValueError("an integer beyond 2^53-1")
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_float=_no_float, parse_int=_bounded, parse_constant=_no_float)
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+)
+
+
+def _read(data: bytes, where: str) -> Json:
+    try:
+        return cast("Json", _DECODER.decode(data.decode("utf-8")))
+    except (ValueError, RecursionError) as error:
+        reason = getattr(error, "msg", None) or str(error) or "not JSON"
+        raise CanonError(where=where, rule=f"not readable as JSON: {reason}") from None
+
+
+def _write(value: Json) -> bytes:
+    try:
+        return _ENCODER.encode(value).encode("utf-8")
+    except (UnicodeEncodeError, RecursionError):
+        raise CanonError(where="$", rule="a lone surrogate or too deep a nesting") from None
+
+
+def _check(value: object, path: str, depth: int) -> None:
+    if depth > DEEPEST_NESTING:
+        raise CanonError(where=path, rule=f"nested deeper than {DEEPEST_NESTING} levels")
+    match value:
+        case None | bool():
+            return
+        case int():
+            if not -LARGEST_INTEGER <= value <= LARGEST_INTEGER:
+                raise CanonError(where=path, rule="an integer beyond 2^53-1")
+        case str():
+            _check_text(value, path)
+        case Mapping():
+            for key, item in value.items():
+                if not isinstance(key, str) or not key.isascii():
+                    raise CanonError(where=path, rule="a key that is not ASCII text")
+                _check(item, f"{path}.{key}", depth + 1)
+        case list() | tuple():
+            for index, item in enumerate(value):
+                _check(item, f"{path}[{index}]", depth + 1)
+        case _:
+            raise CanonError(where=path, rule=f"a value of type {type(value).__name__}")
+
+
+def _check_text(text: str, path: str) -> None:
+    if text.isascii():
+        return
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise CanonError(where=path, rule="a lone surrogate")
+    if not unicodedata.is_normalized("NFC", text):
+        raise CanonError(where=path, rule="text that is not in Unicode NFC")

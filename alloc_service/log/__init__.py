@@ -1,0 +1,1 @@
+"""The bytes of the audit log: entries, rules, notes and receipts; no database."""

@@ -1,0 +1,1 @@
+"""Keys, envelopes, escrow and the sealer."""

@@ -1,0 +1,1 @@
+"""What a design does: exact figures, simulations and pictures; pure."""

@@ -1,0 +1,1 @@
+"""What a trial is: arms, factors, criteria, scores and schedule; pure."""
