@@ -28,7 +28,7 @@ def canon(value: Json) -> bytes:
     Source: RFC 8785, sections 3.2.2 and 3.2.3; for ASCII keys its order is plain byte order.
     """
     _check(value, "$", 0)
-    return _write(value)
+    return _write(value, "$")
 
 
 def parse_canonical(data: bytes, where: str = "document") -> Json:
@@ -43,10 +43,11 @@ def parse_canonical(data: bytes, where: str = "document") -> Json:
     """
     value = _read(data, where)
     # Duplicate keys, white space, escapes and key order all show as a difference here; floats
-    # and long integers are stopped while reading. Only what lies outside ASCII needs a walk.
-    if not data.isascii():
-        _check(value, "$", 0)
-    if _write(value) != data:
+    # and long integers are stopped while reading. Only what lies outside ASCII needs a walk,
+    # and what could be nested too deep: how deep Python itself reads depends on its version.
+    if not data.isascii() or data.count(b"[") + data.count(b"{") > DEEPEST_NESTING:
+        _check(value, where, 0)
+    if _write(value, where) != data:
         raise CanonError(where=where, rule="these bytes are not the canonical spelling")
     return value
 
@@ -72,7 +73,12 @@ def _bounded(text: str) -> int:
 
 _DECODER = json.JSONDecoder(parse_float=_no_float, parse_int=_bounded, parse_constant=_no_float)
 _ENCODER = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+    # `dict` spells a Mapping that is none, such as a frozen view; `_check` has seen its type.
+    ensure_ascii=False,
+    allow_nan=False,
+    sort_keys=True,
+    separators=(",", ":"),
+    default=dict,
 )
 
 
@@ -84,11 +90,11 @@ def _read(data: bytes, where: str) -> Json:
         raise CanonError(where=where, rule=f"not readable as JSON: {reason}") from None
 
 
-def _write(value: Json) -> bytes:
+def _write(value: Json, where: str) -> bytes:
     try:
         return _ENCODER.encode(value).encode("utf-8")
-    except (UnicodeEncodeError, RecursionError):
-        raise CanonError(where="$", rule="a lone surrogate or too deep a nesting") from None
+    except UnicodeEncodeError:
+        raise CanonError(where=where, rule="a lone surrogate") from None
 
 
 def _check(value: object, path: str, depth: int) -> None:

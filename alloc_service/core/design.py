@@ -13,7 +13,7 @@ import hashlib
 import re
 import secrets
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -76,9 +76,9 @@ class Design:
     salt: str = field(repr=False, default_factory=lambda: secrets.token_hex(32))
 
     def __post_init__(self) -> None:
-        _require(bool(_ID.fullmatch(self.trial)), "trial", "1-64 of A-Z a-z 0-9 . _ / -")
+        _require(_is_spelled(self.trial, _ID), "trial", "1-64 of A-Z a-z 0-9 . _ / -")
         _require(_between(self.list, 1, 9_999), "list", "an integer from 1 to 9,999")
-        _require(bool(_HEX32.fullmatch(self.salt)), "salt", "64 lower-case hexadecimal digits")
+        _require(_is_spelled(self.salt, _HEX32), "salt", "64 lower-case hexadecimal digits")
         _check_arms(self.arms)
         _check_blocks(self.blocks, self.ratio_sum)
         _check_strata(self.strata)
@@ -132,13 +132,20 @@ class Design:
         return cls(
             trial=_text(document["trial"], "trial"),
             list=_integer(document["list"], "list"),
-            arms=tuple(Arm(*pair) for pair in _pairs(document["arms"], "arms", "code", "ratio")),
+            arms=tuple(
+                Arm(_text(row["code"], f"{path}.code"), _integer(row["ratio"], f"{path}.ratio"))
+                for path, row in _rows(document["arms"], "arms", {"code", "ratio"})
+            ),
             blocks=tuple(
-                BlockSize(_integer(row["size"], "blocks.size"), _integer(row["weight"], "weight"))
-                for row in _rows(document["blocks"], "blocks", {"size", "weight"})
+                BlockSize(
+                    _integer(row["size"], f"{path}.size"),
+                    _integer(row["weight"], f"{path}.weight"),
+                )
+                for path, row in _rows(document["blocks"], "blocks", {"size", "weight"})
             ),
             strata=tuple(
-                Stratum(*pair) for pair in _pairs(document["strata"], "strata", "code", "slots")
+                Stratum(_text(row["code"], f"{path}.code"), _integer(row["slots"], f"{path}.slots"))
+                for path, row in _rows(document["strata"], "strata", {"code", "slots"})
             ),
             salt=_text(document["salt"], "salt"),
         )
@@ -147,11 +154,9 @@ class Design:
 def _check_arms(arms: Sequence[Arm]) -> None:
     _require(2 <= len(arms) <= 16, "arms", "2 to 16 arms")
     for index, arm in enumerate(arms):
-        _require(
-            bool(_ARM.fullmatch(arm.code)), f"arms[{index}].code", "1-32 of A-Z a-z 0-9 . _ + -"
-        )
+        _require(_is_spelled(arm.code, _ARM), f"arms[{index}].code", "1-32 of A-Z a-z 0-9 . _ + -")
         _require(_between(arm.ratio, 1, 16), f"arms[{index}].ratio", "an integer from 1 to 16")
-    _require(len({arm.code for arm in arms}) == len(arms), "arms", "each code once")
+    _require(len({arm.code for arm in arms}) == len(arms), "arms", "arms of different codes")
 
 
 def _check_blocks(blocks: Sequence[BlockSize], unit: int) -> None:
@@ -161,23 +166,39 @@ def _check_blocks(blocks: Sequence[BlockSize], unit: int) -> None:
         fits = _between(block.size, 1, 256) and block.size % unit == 0
         _require(fits, f"{path}.size", f"a multiple of {unit}, the sum of the ratios, up to 256")
         _require(_between(block.weight, 1, 1_000), f"{path}.weight", "an integer from 1 to 1,000")
-    _require(len({block.size for block in blocks}) == len(blocks), "blocks", "each size once")
+    _require(len({block.size for block in blocks}) == len(blocks), "blocks", "different sizes")
 
 
 def _check_strata(strata: Sequence[Stratum]) -> None:
     _require(1 <= len(strata) <= 1_000, "strata", "1 to 1,000 strata")
     for index, stratum in enumerate(strata):
         path = f"strata[{index}]"
-        _require(_is_label(stratum.code), f"{path}.code", "1-200 characters, no control character")
-        _require(_between(stratum.slots, 1, 1_000_000), f"{path}.slots", "from 1 to 1,000,000")
-    _require(len({item.code for item in strata}) == len(strata), "strata", "each code once")
-    _require(sum(item.slots for item in strata) <= 2_000_000, "strata", "2,000,000 slots in all")
+        _require(
+            is_stratum_code(stratum.code),
+            f"{path}.code",
+            "1-200 characters in Unicode NFC, no control character",
+        )
+        _require(
+            _between(stratum.slots, 1, 1_000_000), f"{path}.slots", "an integer from 1 to 1,000,000"
+        )
+    _require(
+        len({item.code for item in strata}) == len(strata), "strata", "strata of different codes"
+    )
+    total = sum(item.slots for item in strata)
+    _require(total <= 2_000_000, "strata", "at most 2,000,000 slots in all")
 
 
-def _is_label(text: object) -> bool:
+def is_stratum_code(text: object) -> bool:
+    """Tell whether a text may be a stratum's code: 1-200 NFC characters, none a control one."""
     if not isinstance(text, str) or not 1 <= len(text) <= 200:
         return False
-    return not any(unicodedata.category(char) in {"Cc", "Cs"} for char in text)
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):
+        return False
+    return unicodedata.is_normalized("NFC", text)
+
+
+def _is_spelled(text: object, pattern: re.Pattern[str]) -> bool:
+    return isinstance(text, str) and pattern.fullmatch(text) is not None
 
 
 def _between(number: object, low: int, high: int) -> bool:
@@ -190,26 +211,21 @@ def _require(holds: bool, path: str, rule: str) -> None:
 
 
 def _check_keys(row: Mapping[str, Json], names: set[str], path: str) -> None:
-    if odd := sorted(set(row) ^ names):
-        raise DesignError(path=path, rule=f"unknown or missing key {odd[0]!r}")
+    if missing := sorted(names - set(row)):
+        raise DesignError(path=path, rule=f"the key {missing[0]!r} is missing")
+    if unknown := sorted(set(row) - names):
+        raise DesignError(path=path, rule=f"the key {unknown[0]!r} is unknown")
 
 
-def _rows(value: Json, path: str, names: set[str]) -> list[Mapping[str, Json]]:
-    rows: list[Mapping[str, Json]] = []
-    _require(isinstance(value, list), path, "an array")
-    for index, row in enumerate(value if isinstance(value, list) else []):
+def _rows(value: Json, path: str, names: set[str]) -> Iterator[tuple[str, Mapping[str, Json]]]:
+    if not isinstance(value, list):
+        raise DesignError(path=path, rule="must be an array")
+    for index, row in enumerate(value):
+        place = f"{path}[{index}]"
         if not isinstance(row, Mapping):
-            raise DesignError(path=f"{path}[{index}]", rule="must be an object")
-        _check_keys(row, names, f"{path}[{index}]")
-        rows.append(row)
-    return rows
-
-
-def _pairs(value: Json, path: str, name: str, number: str) -> list[tuple[str, int]]:
-    return [
-        (_text(row[name], f"{path}.{name}"), _integer(row[number], f"{path}.{number}"))
-        for row in _rows(value, path, {name, number})
-    ]
+            raise DesignError(path=place, rule="must be an object")
+        _check_keys(row, names, place)
+        yield place, row
 
 
 def _text(value: Json, path: str) -> str:
