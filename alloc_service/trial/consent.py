@@ -1,0 +1,122 @@
+"""Consent: its version is the trial's, its time is past and before the request.
+
+A time always has a zone. One that is typed without an offset is read in the site's zone; where
+that zone's clock skipped it or showed it twice, the offset is asked for.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from alloc_service.errors import (
+    ConsentError,
+    ConsentInFutureError,
+    ConsentNotBeforeRequestError,
+    ConsentVersionError,
+    NaiveTimeError,
+)
+from alloc_service.trial.definition import TrialDefinition
+
+_TIME = re.compile(
+    r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2})?(?P<zone>Z|[+-]\d{2}:\d{2})?", re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A consent: when it was given, with a zone, and to which version of the wording.
+
+    Raises:
+        NaiveTimeError: The time has no zone.
+    """
+
+    time: datetime
+    version: str
+
+    def __post_init__(self) -> None:
+        require_zone(self.time, "consent time")
+
+
+def check_consent(
+    consent_time: datetime, request_time: datetime, now: datetime | None = None
+) -> None:
+    """Refuse a consent that lies in the future or does not come before the request.
+
+    Args:
+        consent_time: When the consent was given.
+        request_time: When the allocation was requested.
+        now: The service's clock; by default the request's time.
+
+    Raises:
+        NaiveTimeError: A time has no zone.
+        ConsentInFutureError: The consent's time has not come yet.
+        ConsentNotBeforeRequestError: It is not before the request's time.
+    """
+    clock = request_time if now is None else now
+    # Compared in UTC: Python compares two times of one zone by their wall clocks.
+    given = _in_utc(consent_time, "consent time")
+    if given > _in_utc(clock, "clock"):
+        raise ConsentInFutureError
+    if given >= _in_utc(request_time, "request time"):
+        raise ConsentNotBeforeRequestError
+
+
+def read_consent(definition: TrialDefinition, site: str, time: str, version: str) -> Consent:
+    """Read a typed consent.
+
+    Args:
+        definition: The trial.
+        site: The site's code; a time without an offset is in this site's zone.
+        time: `2026-03-02 09:15`, also with T, seconds, and an offset such as +08:00 or Z.
+        version: The version of the wording that was signed.
+
+    Raises:
+        ConsentError: The time is no real date and time of that form, or is not one moment.
+        ConsentVersionError: The version is not the trial's.
+        UnknownSiteError: The definition has no such site.
+    """
+    zone = ZoneInfo(definition.site(site).time_zone)
+    if version != definition.consent.version:
+        raise ConsentVersionError(expected=definition.consent.version)
+    return Consent(_read_time(time, zone), version)
+
+
+def require_zone(time: datetime, field: str) -> None:
+    """Refuse a time without a zone.
+
+    Raises:
+        NaiveTimeError: The time has no offset from UTC.
+    """
+    if time.utcoffset() is None:
+        raise NaiveTimeError(field=field)
+
+
+def _in_utc(time: datetime, field: str) -> datetime:
+    require_zone(time, field)
+    # At the ends of the calendar a change of zone has no result.
+    if not 1900 <= time.year <= 9000:
+        raise ConsentError(rule=f"the year of the {field} cannot be right; correct it")
+    return time.astimezone(UTC)
+
+
+def _read_time(text: str, zone: ZoneInfo) -> datetime:
+    parts = _TIME.fullmatch(text)
+    try:
+        time = datetime.fromisoformat(text if parts else "")
+    except ValueError:
+        rule = "write its date and time as 2026-03-02 09:15, with an offset such as +08:00 if known"
+        raise ConsentError(rule=rule) from None
+    return time if time.tzinfo else _place(time, zone)
+
+
+def _place(time: datetime, zone: ZoneInfo) -> datetime:
+    """Give a local time its zone, where it is one moment there."""
+    first, second = (time.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if first.utcoffset() != second.utcoffset():
+        rule = (
+            "the clock was changed in that hour at this site; write the time with its offset, "
+            "such as 2026-03-02T09:15+08:00"
+        )
+        raise ConsentError(rule=rule)
+    return first
