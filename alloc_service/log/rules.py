@@ -1,0 +1,358 @@
+"""`fold`: the one state machine that says which entry may follow which.
+
+It is read by three: the service before it appends, the sealer before it opens, the verifier
+afterwards. It costs O(1) an entry and changes nothing when it fails: every rule makes all its
+demands before its first change. It chains `seq`, `prev` and `time`, and knows no stratum codes,
+no arms and no clock.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from alloc_service.errors import DisjointRolesError, RuleError
+from alloc_service.log.entry import Body, Entry
+from alloc_service.log.state import Assigned, Ceremony, ListState, LogState, Wrap
+from alloc_service.permissions import Role, require_disjoint
+
+Rule = Callable[[LogState, Entry, Body], None]
+
+
+def fold(state: LogState, entry: Entry) -> None:
+    """Move the state by one entry, or refuse the entry and change nothing.
+
+    Raises:
+        RuleError: The entry may not stand here; the text names its seq, its type and the rule.
+    """
+    if entry.seq != state.size:
+        raise _refusal(entry, f"its seq must be {state.size}")
+    if entry.prev != state.last:
+        raise _refusal(entry, "its prev is not the leaf of the entry before")
+    if entry.time < state.time and entry.type != "clock.corrected":
+        raise _refusal(entry, "its time lies before that of the entry before")
+    if (entry.seq == 0) != (entry.type == "trial.created"):
+        raise _refusal(entry, "a log begins with trial.created, once")
+    _RULES[entry.type](state, entry, entry.body)
+    state.size += 1
+    state.last = entry.leaf
+    state.time = entry.time
+
+
+def _refusal(entry: Entry, rule: str) -> RuleError:
+    return RuleError(seq=entry.seq, type=entry.type, rule=rule)
+
+
+def _demand(holds: bool, entry: Entry, rule: str) -> None:
+    if not holds:
+        raise _refusal(entry, rule)
+
+
+def _list(state: LogState, entry: Entry, body: Body) -> ListState:
+    number = body["list"]
+    found = state.lists.get(number)
+    if found is None:
+        raise _refusal(entry, f"list {number} has no frozen design")
+    return found
+
+
+def _sealed(state: LogState, entry: Entry, body: Body) -> ListState:
+    found = _list(state, entry, body)
+    _demand(bool(found.root), entry, f"list {body['list']} is not sealed")
+    return found
+
+
+def _trial_created(state: LogState, _entry: Entry, body: Body) -> None:
+    state.origin = body["origin"]
+    state.cap = body["cap"]
+
+
+def _design_frozen(state: LogState, entry: Entry, body: Body) -> None:
+    _demand(body["list"] not in state.lists, entry, f"list {body['list']} has a design already")
+    _demand(body["design_sha256"] not in state.designs, entry, "this design was used before")
+    state.lists[body["list"]] = ListState(body["design_sha256"])
+    state.designs.add(body["design_sha256"])
+
+
+def _ceremony(state: LogState, entry: Entry, body: Body) -> Ceremony:
+    found = state.ceremonies.get(body["ceremony"])
+    if found is None:
+        raise _refusal(entry, "no party has begun this ceremony")
+    _demand(not found.aborted, entry, "this ceremony was aborted")
+    return found
+
+
+def _seed_committed(state: LogState, entry: Entry, body: Body) -> None:
+    frozen = _list(state, entry, body)
+    _demand(not frozen.root, entry, "the list is sealed already")
+    ceremony = state.ceremonies.get(body["ceremony"], Ceremony(body["list"]))
+    _demand(ceremony.list == body["list"], entry, "the ceremony is for another list")
+    _demand(not ceremony.aborted, entry, "this ceremony was aborted")
+    _demand(not ceremony.announced, entry, "the ceremony is announced: it is too late")
+    _demand(not ceremony.deposited, entry, "a party has deposited already: it is too late")
+    party, commitment = body["party"], body["commitment"]
+    _demand(party not in ceremony.commitments, entry, f"{party} has committed already")
+    _demand(commitment not in ceremony.hashes, entry, f"{party} repeats another's commitment")
+    ceremony.commitments[party] = commitment
+    ceremony.hashes.add(commitment)
+    state.ceremonies[body["ceremony"]] = ceremony
+
+
+def _seed_deposited(state: LogState, entry: Entry, body: Body) -> None:
+    ceremony = _ceremony(state, entry, body)
+    _demand(body["party"] in ceremony.commitments, entry, f"{body['party']} has not committed")
+    _demand(body["party"] not in ceremony.deposited, entry, f"{body['party']} has deposited")
+    ceremony.deposited.add(body["party"])
+
+
+def _seed_announced(state: LogState, entry: Entry, body: Body) -> None:
+    ceremony = _ceremony(state, entry, body)
+    _demand(ceremony.list == body["list"], entry, "the ceremony is for another list")
+    _demand(not ceremony.announced, entry, "the ceremony is announced already")
+    ceremony.announced = True
+
+
+def _seed_beacon(state: LogState, entry: Entry, body: Body) -> None:
+    ceremony = _ceremony(state, entry, body)
+    _demand(ceremony.announced, entry, "the ceremony is not announced")
+    _demand(not ceremony.beacon, entry, "the ceremony has its beacon already")
+    if len(ceremony.deposited) < len(ceremony.commitments):
+        missing = sorted(ceremony.commitments.keys() - ceremony.deposited)
+        raise _refusal(entry, f"{', '.join(missing)} has not deposited")
+    ceremony.beacon = True
+
+
+def _seed_aborted(state: LogState, entry: Entry, body: Body) -> None:
+    _ceremony(state, entry, body).aborted = True
+
+
+def _list_sealed(state: LogState, entry: Entry, body: Body) -> None:
+    frozen = _list(state, entry, body)
+    _demand(not frozen.root, entry, f"list {body['list']} is sealed already")
+    _demand(body["design_sha256"] == frozen.design_sha256, entry, "another design was frozen")
+    _demand(body["root"] not in state.roots, entry, "a list with this root was sealed before")
+    _demand(body["sealing"] == 1, entry, "the first sealing of a list is 1")
+    _demand(max(body["slots"]) <= 1_000_000, entry, "more than 1,000,000 slots in a stratum")
+    _demand(sum(body["slots"]) <= 2_000_000, entry, "more than 2,000,000 slots")
+    frozen.root = body["root"]
+    frozen.slots = tuple(body["slots"])
+    frozen.wraps[1] = Wrap(body["kid"], body["wrap_sha256"])
+    frozen.sealed_by = entry.actor_id
+    frozen.next_slot = [0] * len(frozen.slots)
+    state.roots.add(body["root"])
+
+
+def _list_approved(state: LogState, entry: Entry, body: Body) -> None:
+    sealed = _sealed(state, entry, body)
+    _demand(body["root"] == sealed.root, entry, "the list was sealed with another root")
+    _demand(not sealed.approved_by, entry, f"list {body['list']} is approved already")
+    _demand(entry.actor_id != sealed.sealed_by, entry, "nobody approves a list that they sealed")
+    sealed.approved_by = entry.actor_id
+    sealed.root_checked = body["root_checked"]
+
+
+def _list_activated(state: LogState, entry: Entry, body: Body) -> None:
+    approved = _list(state, entry, body)
+    _demand(bool(approved.approved_by), entry, f"list {body['list']} is not approved")
+    _demand(not approved.active, entry, f"list {body['list']} is active already")
+    _demand(not approved.retired, entry, f"list {body['list']} is retired")
+    approved.active = True
+
+
+def _list_resealed(state: LogState, entry: Entry, body: Body) -> None:
+    sealed = _sealed(state, entry, body)
+    following = len(sealed.wraps) + 1
+    _demand(body["sealing"] == following, entry, f"the next sealing is {following}")
+    sealed.wraps[following] = Wrap(body["kid"], body["wrap_sha256"])
+
+
+def _site_activated(state: LogState, entry: Entry, body: Body) -> None:
+    _demand(not state.sites.get(body["site"], False), entry, "the site is active already")
+    state.sites[body["site"]] = True
+
+
+def _site_paused(state: LogState, entry: Entry, body: Body) -> None:
+    _demand(state.sites.get(body["site"], False), entry, "the site is not active")
+    state.sites[body["site"]] = False
+
+
+def _trial_paused(state: LogState, entry: Entry, _body: Body) -> None:
+    _demand(state.trial == "open", entry, f"the trial is {state.trial}")
+    state.trial = "paused"
+
+
+def _trial_resumed(state: LogState, entry: Entry, _body: Body) -> None:
+    _demand(state.trial == "paused", entry, f"the trial is {state.trial}")
+    state.trial = "open"
+
+
+def _trial_closed(state: LogState, entry: Entry, _body: Body) -> None:
+    _demand(state.trial != "closed", entry, "the trial is closed already")
+    state.trial = "closed"
+
+
+def _cap_changed(state: LogState, entry: Entry, body: Body) -> None:
+    _demand(state.trial != "closed", entry, "the trial is closed")
+    _demand(body["cap"] != state.cap, entry, "the cap is that already")
+    _demand(body["cap"] >= len(state.assigned), entry, "more participants are allocated already")
+    state.cap = body["cap"]
+
+
+def _slot_assigned(state: LogState, entry: Entry, body: Body) -> None:
+    found = _list(state, entry, body)
+    stratum, slot, enrolment = body["stratum"], body["slot"], body["enrolment"]
+    _demand(found.active, entry, "the list is not active")
+    _demand(not found.retired, entry, "the list is retired")
+    _demand(state.trial == "open", entry, "the trial is not open")
+    _demand(len(state.assigned) < state.cap, entry, "the cap is reached")
+    _demand(enrolment not in state.assigned, entry, "the enrolment has spent a slot already")
+    _demand(stratum < len(found.slots), entry, "the list has no such stratum")
+    _demand(slot == found.next_slot[stratum], entry, "it is not the stratum's next slot")
+    _demand(slot < found.slots[stratum], entry, "the stratum is exhausted")
+    found.next_slot[stratum] += 1
+    state.assigned[enrolment] = Assigned(entry.seq, body["list"], stratum, slot, body["leaf"])
+    state.enrolment_sha256[enrolment] = body["enrolment_sha256"]
+
+
+def _slot_reread(state: LogState, entry: Entry, body: Body) -> None:
+    assigned = state.assigned.get(body["enrolment"])
+    _demand(
+        assigned is not None and assigned.seq == body["of"],
+        entry,
+        "`of` is not the seq of that enrolment's slot.assigned",
+    )
+    state.rereads[entry.seq] = body["enrolment"]
+
+
+def _arms_read(state: LogState, entry: Entry, body: Body) -> None:
+    _demand(body["upto"] < entry.seq, entry, "`upto` must lie before this entry")
+    state.arms_reads[entry.seq] = body["upto"]
+
+
+def _enrolment_restored(state: LogState, entry: Entry, body: Body) -> None:
+    _demand(state.recoveries > 0, entry, "the log was never recovered")
+    _demand(body["enrolment"] in state.assigned, entry, "the enrolment has spent no slot")
+    _demand_second(entry, body)
+    state.enrolment_sha256[body["enrolment"]] = body["enrolment_sha256"]
+
+
+def _allocation_refused(_state: LogState, _entry: Entry, _body: Body) -> None:
+    """Record a refusal; it demands and changes nothing."""
+
+
+def _design_read(state: LogState, entry: Entry, body: Body) -> None:
+    _list(state, entry, body)
+    state.design_reads[entry.seq] = body["list"]
+
+
+def _log_exported(_state: LogState, entry: Entry, body: Body) -> None:
+    _demand(body["upto"] < entry.seq, entry, "`upto` must lie before this entry")
+
+
+def _list_regenerated(state: LogState, entry: Entry, body: Body) -> None:
+    _sealed(state, entry, body)
+
+
+def _user_changed(_state: LogState, entry: Entry, body: Body) -> None:
+    _demand(not body["role"] or body["role"] in _ROLES, entry, "there is no such role")
+
+
+def _grant_added(state: LogState, entry: Entry, body: Body) -> None:
+    role = _role(entry, body)
+    held = state.roles.get(body["subject"], set())
+    try:
+        require_disjoint(held, role)
+    except DisjointRolesError as error:
+        raise _refusal(entry, _disjoint(error)) from None
+    state.roles.setdefault(body["subject"], set()).add(role)
+
+
+def _grant_ended(state: LogState, entry: Entry, body: Body) -> None:
+    role = _role(entry, body)
+    _demand(role in state.roles.get(body["subject"], set()), entry, "the role was never granted")
+
+
+def _key_logged(_state: LogState, _entry: Entry, _body: Body) -> None:
+    """Record a key's id; which key signs is the reader's policy, not the log's."""
+
+
+def _key_rewrapped(state: LogState, entry: Entry, body: Body) -> None:
+    sealed = _sealed(state, entry, body)
+    _demand(body["sealing"] in sealed.wraps, entry, "there is no such sealing")
+    sealed.wraps[body["sealing"]] = Wrap(body["kid"], body["wrap_sha256"])
+
+
+def _clock_corrected(state: LogState, entry: Entry, body: Body) -> None:
+    _demand(body["actor"]["role"] == Role.ADMINISTRATOR, entry, "it takes an administrator")
+    _demand(body["from"] == state.time, entry, "`from` is not the time of the entry before")
+    _demand(body["to"] == entry.time, entry, "`to` is not its own time")
+    _demand(body["to"] < body["from"], entry, "the clock is not behind")
+
+
+def _log_recovered(state: LogState, entry: Entry, body: Body) -> None:
+    _demand(body["upto"] == entry.seq - 1, entry, "`upto` must be the entry before")
+    _demand_second(entry, body)
+    retired: Sequence[int] = body["retired"]
+    _demand(
+        all(number in state.lists for number in retired),
+        entry,
+        "it retires a list that is not there",
+    )
+    for number in retired:
+        state.lists[number].retired = True
+    state.recoveries += 1
+
+
+def _rollback_detected(state: LogState, entry: Entry, _body: Body) -> None:
+    _demand(state.recoveries > 0, entry, "the log was never recovered")
+
+
+def _demand_second(entry: Entry, body: Body) -> None:
+    _demand(body["second"]["id"] != entry.actor_id, entry, "the second person must be another")
+
+
+def _role(entry: Entry, body: Body) -> Role:
+    _demand(body["role"] in _ROLES, entry, "there is no such role")
+    return Role(body["role"])
+
+
+def _disjoint(error: DisjointRolesError) -> str:
+    return f"{error.facts['added']} excludes {error.facts['held']}, over all time"
+
+
+_ROLES: Final = frozenset(str(role) for role in Role)
+
+_RULES: Final[Mapping[str, Rule]] = {
+    "trial.created": _trial_created,
+    "design.frozen": _design_frozen,
+    "seed.committed": _seed_committed,
+    "seed.deposited": _seed_deposited,
+    "seed.announced": _seed_announced,
+    "seed.beacon": _seed_beacon,
+    "seed.aborted": _seed_aborted,
+    "list.sealed": _list_sealed,
+    "list.approved": _list_approved,
+    "list.activated": _list_activated,
+    "list.resealed": _list_resealed,
+    "site.activated": _site_activated,
+    "site.paused": _site_paused,
+    "trial.paused": _trial_paused,
+    "trial.resumed": _trial_resumed,
+    "trial.closed": _trial_closed,
+    "cap.changed": _cap_changed,
+    "slot.assigned": _slot_assigned,
+    "slot.reread": _slot_reread,
+    "arms.read": _arms_read,
+    "enrolment.restored": _enrolment_restored,
+    "allocation.refused": _allocation_refused,
+    "design.read": _design_read,
+    "log.exported": _log_exported,
+    "list.regenerated": _list_regenerated,
+    "user.changed": _user_changed,
+    "grant.added": _grant_added,
+    "grant.ended": _grant_ended,
+    "key.created": _key_logged,
+    "key.rotated": _key_logged,
+    "key.rewrapped": _key_rewrapped,
+    "clock.corrected": _clock_corrected,
+    "log.recovered": _log_recovered,
+    "rollback.detected": _rollback_detected,
+}
