@@ -1,0 +1,349 @@
+"""The sealer in the service's own process.
+
+It holds the two server keys and, for each trial, an anchor. What it stops, and what it does
+not: a reader or an administrator of the database or of a stolen backup learns no next arm, and
+edited, dropped, swapped or rolled-back rows open nothing; whoever runs code as the service is
+not stopped.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from alloc_service.core.design import Design
+from alloc_service.core.generate import leaf_index
+from alloc_service.core.merkle import verify_inclusion
+from alloc_service.errors import (
+    AnchorDamagedError,
+    AnchorMissingError,
+    FrozenError,
+    NotAuthorizedError,
+    ProtocolError,
+    RegisterError,
+    SealedDesignError,
+)
+from alloc_service.log.note import Checkpoint, Signer, Verifier, sign_checkpoint
+from alloc_service.log.state import Assigned, ListState, LogState
+from alloc_service.sealing import follow
+from alloc_service.sealing.accept import Acceptance, add_acceptance, open_all, require_acceptance
+from alloc_service.sealing.anchor import Anchor, Register
+from alloc_service.sealing.envelope import SlotPlace, TrancheKey, open_slot
+from alloc_service.sealing.files import refusing_disk_errors
+from alloc_service.sealing.keys import ServerKeys
+from alloc_service.sealing.sealer import Opened, SlotToOpen, Status
+from alloc_service.sealing.wrap import open_design, require_origin, unwrap_tranche_key
+
+LEAST_FREE_BYTES = 1 << 20
+
+
+class LocalSealer:
+    """The sealer in this process.
+
+    Args:
+        keys: The two server keys.
+        directory: Where the register and the anchors lie.
+        host: First part of every origin that may begin here.
+
+    Raises:
+        RegisterError: The register is missing beside these keys, or is of other keys.
+        AnchorsExposedError: Others can reach the directory.
+    """
+
+    def __init__(self, keys: ServerKeys, directory: Path, host: str) -> None:
+        self._keys = keys
+        self._directory = directory
+        self._host = host
+        self._register = Register(directory)
+        self._register.check(*keys.kids)
+        self._registered: set[str] = set()
+        self._anchors: dict[str, Anchor] = {}
+        self._tranche_keys: dict[tuple[str, str, str], TrancheKey] = {}
+
+    @property
+    def kid(self) -> str:
+        """Return the id of the key that new lists are sealed to."""
+        return self._keys.kid
+
+    @property
+    def public_key(self) -> bytes:
+        """Return that key's raw X25519 public key; a list made offline is sealed to it."""
+        return self._keys.public_key
+
+    def origins(self) -> list[str]:
+        """Return every trial that was ever followed here."""
+        return self._register.origins()
+
+    def log_key(self, origin: str) -> Verifier:
+        """Return the public key that this trial's checkpoints are signed with."""
+        return self._signer(origin).verifier
+
+    def status(self, origin: str) -> Status:
+        """Tell how the sealer stands, without a lock."""
+        anchor = self._anchor(origin)
+        with refusing_disk_errors(anchor.path):
+            frozen = anchor.why_frozen() or anchor.why_damaged()
+            try:
+                size, last = anchor.tail()
+            except AnchorDamagedError as error:
+                size, last, frozen = 0, "", frozen or str(error)
+            if not frozen and self._is_registered(origin) != bool(size):
+                frozen = f"its anchor {anchor.path} is missing or empty"
+                if size:
+                    frozen = f"the register does not know its anchor {anchor.path}"
+            return Status(frozen, anchor.why_blocked(), self._why_unwritable(anchor), size, last)
+
+    def follow(self, origin: str, since: int, entries: Sequence[bytes]) -> str:
+        """Compare, fold and keep entries; only then move on and sign.
+
+        Args:
+            origin: The log's.
+            since: A size that this sealer gave, read before the entries were; 0 for a log
+                that it has never seen.
+            entries: The log from entry `since` - 1 on, so that the two overlap.
+
+        Returns:
+            A signed checkpoint of everything followed so far.
+
+        Raises:
+            FrozenError: The trial is frozen, or is from now on.
+            BlockedError: An entry was refused; those before it were followed.
+            ProtocolError: `since` or the entries are no continuation; nothing is frozen.
+            AnchorWriteError: The disk refused; nothing was followed.
+        """
+        anchor = self._anchor(origin)
+        with anchor.held():
+            if since == 0:
+                follow.begin(anchor, self._register, self._host, entries)
+            else:
+                self._refresh(anchor)
+                follow.advance(anchor, since, entries)
+            return self._sign(anchor)
+
+    def open(self, origin: str, seq: int, enrolment: str, sealed: SlotToOpen) -> Opened:
+        """Open the slot that a followed entry assigned to this enrolment.
+
+        Args:
+            origin: The log's.
+            seq: A followed `slot.assigned` or `slot.reread` of the enrolment, or an
+                `arms.read` that covers it.
+            enrolment: Its id.
+            sealed: What the database holds; its wrap must be of a logged sealing of the list.
+
+        Raises:
+            FrozenError: The trial is frozen.
+            NotAuthorizedError: No followed entry says so, or the wrap is of no logged sealing.
+            IntegrityError: Proof, wrap or blob are not what was committed to.
+        """
+        anchor = self._anchor(origin)
+        with anchor.held():
+            self._refresh(anchor)
+            assigned = _covered(anchor.state, seq, enrolment)
+            known = anchor.state.lists[assigned.list]
+            record = anchor.state.enrolment_sha256[enrolment]
+            kid = _logged_kid(known, sealed.wrap)
+        leaf = bytes.fromhex(assigned.leaf)
+        index = leaf_index(known.slots, assigned.stratum, assigned.slot)
+        size, root = sum(known.slots), bytes.fromhex(known.root)
+        verify_inclusion(leaf, index, size, sealed.proof, root)
+        key = self._tranche_key(origin, sealed.wrap, kid, known)
+        place = SlotPlace(known.design_sha256, known.root, assigned.stratum, assigned.slot)
+        return Opened(open_slot(key, place, sealed.blob, leaf), record)
+
+    def open_design(self, origin: str, seq: int, sealed: bytes) -> Design:
+        """Open a sealed design for a followed `design.read` of its list.
+
+        Raises:
+            FrozenError: The trial is frozen.
+            NotAuthorizedError: No such entry was followed.
+            IntegrityError: It is not the design that was frozen.
+        """
+        anchor = self._anchor(origin)
+        with anchor.held():
+            self._refresh(anchor)
+            number = anchor.state.design_reads.get(seq)
+            if number is None:
+                raise NotAuthorizedError(rule=f"entry {seq} is no followed design.read")
+            known = anchor.state.lists[number]
+        return self._open_design(origin, sealed, known.design_sha256)
+
+    def accept(
+        self, origin: str, number: int, wrap: bytes, leaves: bytes, blobs: Iterable[bytes]
+    ) -> Acceptance:
+        """Test-open every blob of a sealing and write its acceptance down, durably.
+
+        As `test_open`, and:
+
+        Raises:
+            AnchorWriteError: The disk refused the acceptance.
+        """
+        acceptance = self.test_open(origin, number, wrap, leaves, blobs)
+        anchor = self._anchor(origin)
+        with anchor.held():
+            add_acceptance(anchor.accepted_path, acceptance)
+        return acceptance
+
+    def test_open(
+        self, origin: str, number: int, wrap: bytes, leaves: bytes, blobs: Iterable[bytes]
+    ) -> Acceptance:
+        """Test-open every blob of a sealing; tell only that all open, or the first that fails.
+
+        Nothing is written down: what could be accepted is returned.
+
+        Args:
+            origin: The log's.
+            number: The list's.
+            wrap: The sealing's wrapped tranche key, logged already or about to be.
+            leaves: All leaves of the list, 32 bytes each.
+            blobs: All blobs, strata in order and slots in order.
+
+        Raises:
+            AcceptError: A blob does not open, or the leaves are not the logged root's.
+            NotAuthorizedError: The list is not sealed in the followed log.
+        """
+        anchor = self._anchor(origin)
+        with anchor.held():
+            self._refresh(anchor)
+            known = anchor.state.lists.get(number)
+            if known is None or not known.root:
+                raise NotAuthorizedError(rule=f"list {number} is not sealed in the followed log")
+            acceptance = _acceptance(number, known, wrap)
+            logged = known.wraps.get(acceptance.sealing)
+            kid = logged.kid if logged else self._keys.kid
+        # A sealed list's design, root and slots never change, and this takes a while: no lock.
+        key = self._tranche_key(origin, wrap, kid, known)
+        open_all(acceptance, key, _places(known), leaves, blobs)
+        return acceptance
+
+    def require_accepted(self, origin: str, acceptance: Acceptance) -> None:
+        """Check that a sealing was test-opened, before what needs it is appended.
+
+        Raises:
+            NotAcceptedError: It was not.
+        """
+        path = self._anchor(origin).accepted_path
+        with refusing_disk_errors(path):
+            require_acceptance(path, acceptance)
+
+    def followed(self, origin: str) -> list[bytes]:
+        """Return every followed entry, frozen or not: for recovery, on this host alone.
+
+        Raises:
+            AnchorMissingError: The anchor is lost.
+        """
+        anchor = self._anchor(origin)
+        with anchor.held():
+            anchor.refresh()
+            return anchor.entries()
+
+    def resume(self, origin: str, entries: Sequence[bytes]) -> str:
+        """Follow the end of a recovery and clear the freeze; on this host alone.
+
+        Args:
+            origin: The log's.
+            entries: As `alloc_service.sealing.follow.resume` takes them.
+
+        Raises:
+            ProtocolError: This is no end of a recovery.
+        """
+        anchor = self._anchor(origin)
+        with anchor.held():
+            try:
+                anchor.refresh()
+            except AnchorMissingError:
+                self._require_registered(anchor)
+            follow.resume(anchor, entries)
+            return self._sign(anchor)
+
+    def _anchor(self, origin: str) -> Anchor:
+        found = self._anchors.get(origin)
+        if found is None:
+            require_origin(origin)
+            found = self._anchors.setdefault(origin, Anchor(self._directory, origin))
+        return found
+
+    def _is_registered(self, origin: str) -> bool:
+        if origin not in self._registered:  # what is registered once stays so
+            self._registered.update(self._register.origins())
+        return origin in self._registered
+
+    def _require_registered(self, anchor: Anchor) -> None:
+        if self._is_registered(anchor.origin):
+            return
+        if anchor.path.exists():
+            raise RegisterError(path=anchor.path, rule="the register does not know this anchor")
+        raise ProtocolError(rule=f"{anchor.origin} was never followed here")
+
+    def _signer(self, origin: str) -> Signer:
+        return self._keys.signer(origin)
+
+    def _sign(self, anchor: Anchor) -> str:
+        checkpoint = Checkpoint(anchor.origin, anchor.tree.size, anchor.tree.root())
+        return sign_checkpoint(checkpoint, self._signer(anchor.origin))
+
+    def _refresh(self, anchor: Anchor) -> None:
+        self._require_registered(anchor)
+        if reason := anchor.why_frozen():
+            raise FrozenError(reason=reason)
+        try:
+            anchor.refresh()
+        except AnchorMissingError:
+            raise FrozenError(reason=f"its anchor {anchor.path} is missing or empty") from None
+
+    def _open_design(self, origin: str, sealed: bytes, design_sha256: str) -> Design:
+        """Open with the current key, or with an older one that the design was sealed to."""
+        for kid in self._keys.kids:
+            if kid != self._keys.kid:
+                with contextlib.suppress(SealedDesignError):
+                    return open_design(self._keys.unwrap_key(kid), sealed, origin, design_sha256)
+        return open_design(self._keys.unwrap_key(self._keys.kid), sealed, origin, design_sha256)
+
+    def _why_unwritable(self, anchor: Anchor) -> str:
+        if not os.access(self._directory, os.W_OK | os.X_OK):
+            return f"{self._directory} is not writable"
+        if shutil.disk_usage(self._directory).free < LEAST_FREE_BYTES:
+            return f"the disk of {self._directory} is full"
+        return anchor.why_doubtful()
+
+    def _tranche_key(self, origin: str, wrap: bytes, kid: str, known: ListState) -> TrancheKey:
+        # Held like the private key that opens it, and for as long; unwrapping costs an X25519.
+        name = origin, known.root, hashlib.sha256(wrap).hexdigest()
+        if name not in self._tranche_keys:
+            self._tranche_keys[name] = unwrap_tranche_key(
+                self._keys.unwrap_key(kid), wrap, origin, known.design_sha256, known.root, kid
+            )
+        return self._tranche_keys[name]
+
+
+def _covered(state: LogState, seq: int, enrolment: str) -> Assigned:
+    """Return the followed assignment that a followed entry lets somebody look at."""
+    assigned = state.assigned.get(enrolment)
+    if assigned is None:
+        raise NotAuthorizedError(rule="no slot was assigned to this enrolment")
+    by_many = state.arms_reads.get(seq, -1) >= assigned.seq
+    if assigned.seq == seq or state.rereads.get(seq) == enrolment or by_many:
+        return assigned
+    raise NotAuthorizedError(rule=f"entry {seq} does not cover this enrolment")
+
+
+def _logged_kid(known: ListState, wrap: bytes) -> str:
+    digest = hashlib.sha256(wrap).hexdigest()
+    for logged in known.wraps.values():
+        if logged.wrap_sha256 == digest:
+            return logged.kid
+    raise NotAuthorizedError(rule="the wrapped key is of no logged sealing of this list")
+
+
+def _places(known: ListState) -> Iterator[SlotPlace]:
+    for stratum, slots in enumerate(known.slots):
+        for slot in range(slots):
+            yield SlotPlace(known.design_sha256, known.root, stratum, slot)
+
+
+def _acceptance(number: int, known: ListState, wrap: bytes) -> Acceptance:
+    digest = hashlib.sha256(wrap).hexdigest()
+    logged = [at for at, sealing in known.wraps.items() if sealing.wrap_sha256 == digest]
+    sealing = logged[0] if logged else max(known.wraps) + 1
+    return Acceptance(number, sealing, known.root, digest)

@@ -1,0 +1,175 @@
+"""The published vector, small lists, and trials at each stage for every test of sealing."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from hypothesis import settings
+
+from alloc_service.core.design import Arm, BlockSize, Design, Stratum
+from alloc_service.core.generate import GeneratedList, generate
+from alloc_service.core.seed import Seed
+from alloc_service.sealing.anchor import Register
+from alloc_service.sealing.keys import ServerKeys, create_keys
+from alloc_service.sealing.package import SealedList, seal_list
+from tests.support.sealed_trial import ListInHand, SealedTrial, seal_small_list
+
+# Ciphers on a busy machine: what is tested is what they do, not how long they take.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+
+
+@pytest.fixture(scope="session")
+def vector() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((VECTORS / "seal.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def seed() -> Seed:
+    return Seed.fresh()
+
+
+@pytest.fixture(scope="session")
+def design() -> Design:
+    return Design(
+        trial="TEST-NCT01728727",
+        list=2,
+        arms=(Arm("EXPERIMENTAL-ARM", 1), Arm("CONTROL-ARM", 1)),
+        blocks=(BlockSize(4, 1), BlockSize(6, 2)),
+        strata=(Stratum("cp=9-10;meld=<20", 7), Stratum("cp=9-10;meld=≥20", 1), Stratum("x", 5)),
+    )
+
+
+@pytest.fixture(scope="session")
+def origin(design: Design) -> str:
+    return f"rac.example.org/{design.trial}/audit"
+
+
+@pytest.fixture(scope="session")
+def private_key() -> X25519PrivateKey:
+    return X25519PrivateKey.generate()
+
+
+@pytest.fixture(scope="session")
+def public_key(private_key: X25519PrivateKey) -> bytes:
+    return private_key.public_key().public_bytes_raw()
+
+
+@pytest.fixture(scope="session")
+def generated(design: Design, seed: Seed) -> GeneratedList:
+    return generate(design, seed)
+
+
+@pytest.fixture(scope="session")
+def sealed(generated: GeneratedList, public_key: bytes, origin: str) -> SealedList:
+    return seal_list(generated, public_key, origin)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Return a directory as a checkout of the source leaves it."""
+    path = tmp_path / "keys"
+    path.mkdir(0o755)
+    for name in ("README.md", ".gitignore"):
+        (path / name).write_text("# keys/\n")
+        (path / name).chmod(0o644)
+    return path
+
+
+@pytest.fixture
+def keys(directory: Path) -> ServerKeys:
+    return create_keys(directory)
+
+
+@pytest.fixture(scope="session")
+def age_binary() -> str:
+    """Return the path of Debian's age; its absence is a failure where CI runs."""
+    found = shutil.which("age")
+    if found is None:
+        reason = "age is not installed here; `apt-get install age` brings it"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+@pytest.fixture(scope="session")
+def server_keys(tmp_path_factory: pytest.TempPathFactory) -> ServerKeys:
+    return create_keys(tmp_path_factory.mktemp("server") / "keys")
+
+
+@pytest.fixture(scope="session")
+def small_list(server_keys: ServerKeys) -> ListInHand:
+    return seal_small_list(server_keys)
+
+
+@pytest.fixture(scope="session")
+def begun(
+    tmp_path_factory: pytest.TempPathFactory, server_keys: ServerKeys, small_list: ListInHand
+) -> SealedTrial:
+    directory = tmp_path_factory.mktemp("begun") / "anchors"
+    Register.create(directory, server_keys.kid)
+    trial = SealedTrial(server_keys, directory, small_list)
+    trial.begin()
+    for _ in range(3):
+        trial.log.add_site()
+    trial.follow()
+    return trial
+
+
+@pytest.fixture(scope="session")
+def sealed_stage(tmp_path_factory: pytest.TempPathFactory, begun: SealedTrial) -> SealedTrial:
+    trial = begun.copy_to(tmp_path_factory.mktemp("sealed") / "anchors")
+    trial.seal()
+    return trial
+
+
+@pytest.fixture(scope="session")
+def active_stage(
+    tmp_path_factory: pytest.TempPathFactory, sealed_stage: SealedTrial
+) -> SealedTrial:
+    trial = sealed_stage.copy_to(tmp_path_factory.mktemp("active") / "anchors")
+    trial.accept()
+    trial.activate()
+    trial.assign()
+    trial.follow()
+    return trial
+
+
+@pytest.fixture
+def anchors(tmp_path: Path, server_keys: ServerKeys) -> Path:
+    """Return a directory with a register and no anchor."""
+    directory = tmp_path / "anchors"
+    Register.create(directory, server_keys.kid)
+    return directory
+
+
+@pytest.fixture
+def new_trial(server_keys: ServerKeys, anchors: Path, small_list: ListInHand) -> SealedTrial:
+    """Return a trial of which nothing is logged yet."""
+    return SealedTrial(server_keys, anchors, small_list)
+
+
+@pytest.fixture
+def trial(begun: SealedTrial, tmp_path: Path) -> SealedTrial:
+    """Return a trial whose log is trial.created and three sites, all followed."""
+    return begun.copy_to(tmp_path / "anchors")
+
+
+@pytest.fixture
+def sealed_trial(sealed_stage: SealedTrial, tmp_path: Path) -> SealedTrial:
+    """Return a trial whose list is sealed and approved, and not accepted."""
+    return sealed_stage.copy_to(tmp_path / "anchors")
+
+
+@pytest.fixture
+def active_trial(active_stage: SealedTrial, tmp_path: Path) -> SealedTrial:
+    """Return a trial whose list is active, with one slot assigned, all followed."""
+    return active_stage.copy_to(tmp_path / "anchors")
