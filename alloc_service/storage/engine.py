@@ -1,0 +1,246 @@
+"""One database: reads that see one state, writes that are whole or nothing, errors as refusals.
+
+`read()` and `write()` are the only ways in. What leaves them is a refusal of ours or an
+exception of the caller's, never a driver's. A write ends with its callbacks: `on_commit` keeps
+what is now true (a cache), `on_end` lets go (a lock); they run after commit or rollback and
+before this thread gives up its turn to write, so they may read, but not write.
+
+Forking: connections are closed before a fork and the child begins with none
+(`alloc_service.storage.processes`).
+"""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from weakref import WeakSet
+
+from sqlalchemy import Engine, Pool, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import Session
+
+from alloc_service.errors import ConfigError, DatabaseBusyError, DatabaseUnreachableError
+from alloc_service.storage import postgresql, schema, sqlite
+from alloc_service.storage.processes import gate
+from alloc_service.storage.refusals import as_refusals, committing
+from alloc_service.storage.writers import queue_of
+
+# Longer than any honest transaction takes, shorter than a proxy waits for an answer.
+PATIENCE = 30.0
+
+
+class Transaction(Session):
+    """A write transaction: a session that can be told what to do when it has ended.
+
+    Attributes:
+        committed: Whether the commit was answered.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine, expire_on_commit=False)
+        self.committed = False
+        self._after_commit: list[Callable[[], None]] = []
+        self._after_end: list[Callable[[], None]] = []
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        """Call this after the commit, in the order of asking; not after a rollback."""
+        self._after_commit.append(callback)
+
+    def on_end(self, callback: Callable[[], None]) -> None:
+        """Call this after commit or rollback, in the order of asking, after all `on_commit`."""
+        self._after_end.append(callback)
+
+    @contextmanager
+    def calling_back(self) -> Iterator[None]:
+        """Run every callback at the end, also where one fails; a failure is raised then."""
+        try:
+            yield
+        finally:
+            callbacks = [*(self._after_commit if self.committed else ()), *self._after_end]
+            with ExitStack() as stack:
+                for callback in reversed(callbacks):
+                    stack.callback(callback)
+
+
+class Database:
+    """A SQLite file or a PostgreSQL database.
+
+    Args:
+        url: `sqlite:////absolute/path` or `postgresql://…`; may hold a password.
+        patience: Seconds to wait for another writer, a lock or a connection.
+
+    Attributes:
+        dialect: "sqlite" or "postgresql".
+        location: Where it is, for texts: without user and password.
+
+    Raises:
+        ConfigError: The URL names neither.
+    """
+
+    def __init__(self, url: str, patience: float = PATIENCE) -> None:
+        try:
+            parsed = make_url(url)
+        except (ArgumentError, ValueError):
+            raise _bad_url() from None
+        self.patience = patience
+        self.dialect = parsed.get_backend_name()
+        self.path: Path | None = None
+        if self.dialect == "sqlite" and parsed.database and parsed.database != ":memory:":
+            self.path = Path(parsed.database).resolve()
+            self.location = f"SQLite file {self.path}"
+            self._queue_name, self._writers = str(self.path), 1
+            self._reader = sqlite.reader_of(self.path, patience)
+            self._writer = sqlite.writer_of(self.path, patience)
+        elif self.dialect == "postgresql" and parsed.database:
+            self.location = f"PostgreSQL {parsed.database} on {parsed.host or 'this machine'}"
+            self._queue_name = parsed.render_as_string(hide_password=True)
+            self._writers = postgresql.MOST_CONNECTIONS
+            self._reader = postgresql.reader_of(parsed, patience)
+            self._writer = postgresql.writer_of(parsed, patience)
+        else:
+            raise _bad_url()
+        _open_databases.add(self)
+
+    def __repr__(self) -> str:
+        return f"Database({self.location})"
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open a transaction that sees one state of the database, from its first statement on.
+
+        Raises:
+            DatabaseError: The database could not be read; the class says why.
+        """
+        with self._passed_gate(), as_refusals(self.location), Session(self._reader) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Open a transaction that is committed at the end of the block, durably, or not at all.
+
+        Raises:
+            DatabaseError: Nothing was written; the class says why. `CommitUnknownError` alone
+                means that the change may be stored.
+            AppendOnlyError: A trigger refused a row.
+            ConstraintError: A named rule of the schema refused a row.
+            RuntimeError: This thread is inside a write already.
+        """
+        transaction = Transaction(self._writer)
+        with (
+            self._turn(),
+            self._passed_gate(),
+            transaction.calling_back(),
+            as_refusals(self.location),
+            transaction,
+        ):
+            transaction.connection()  # begins now: SQLite's lock is ours from here on
+            yield transaction
+            transaction.flush()
+            with committing(self.location):
+                transaction.commit()
+            transaction.committed = True
+
+    def check(self) -> None:
+        """Refuse a database that is unreachable, unsafe or of another schema version.
+
+        Raises:
+            DatabaseError: It cannot be reached or written.
+            DatabaseSettingError: A committed change could be lost.
+            SchemaVersionError: The tables are older or newer than this program.
+        """
+        settings = sqlite.check if self.dialect == "sqlite" else postgresql.check
+        with self.write() as transaction:
+            connection = transaction.connection()
+            settings(connection, self.location)
+            schema.check_version(connection, self.location)
+            # Changes no row; SQLite begins even a write where only reading is allowed.
+            connection.exec_driver_sql("UPDATE log_head SET size = size WHERE trial_id = ''")
+
+    def create(self) -> None:
+        """Make the SQLite file if there is none; a PostgreSQL database is its owner's to make.
+
+        Raises:
+            DatabaseError: The file cannot be made.
+        """
+        if self.path is None:
+            return
+        try:
+            with as_refusals(self.location):
+                sqlite.create_file(self.path)
+        except OSError as error:
+            kind = errno.errorcode.get(error.errno or 0, "OSError")
+            raise DatabaseUnreachableError(location=self.location, kind=kind) from None
+
+    def upgrade(self) -> None:
+        """Bring the tables to this program's version, in one transaction; make a missing file.
+
+        Raises:
+            SchemaVersionError: The tables are newer than this program.
+            DatabaseError: Nothing was changed.
+        """
+        self.create()
+        with self.write() as transaction:
+            schema.upgrade(transaction.connection(), self.location)
+
+    def schema_version(self) -> str | None:
+        """Return the version of the tables, or None where there are none."""
+        with self.read() as session:
+            return schema.current(session.connection())
+
+    def dispose(self) -> None:
+        """Close all idle connections; the next transaction opens new ones."""
+        self._reader.dispose()
+        self._writer.dispose()
+
+    def forget_connections(self) -> list[Pool]:
+        """Begin anew in a forked child; the parent's connections must not even be closed."""
+        inherited = [self._reader.pool, self._writer.pool]
+        self._reader.dispose(close=False)
+        self._writer.dispose(close=False)
+        return inherited
+
+    def _passed_gate(self) -> AbstractContextManager[None]:
+        # A connection to PostgreSQL that a child inherits does no harm there while it is unused.
+        return gate.passed() if self.path else nullcontext()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        queue = queue_of(self._queue_name, self._writers)
+        if not queue.enter(self.patience):
+            raise DatabaseBusyError(location=self.location, kind="a queue of writers")
+        try:
+            yield
+        finally:
+            queue.leave()
+
+
+def _bad_url() -> ConfigError:
+    return ConfigError(
+        variable="ALLOC_DATABASE_URL",
+        rule="must name a SQLite file on disk or a PostgreSQL database",
+        example="sqlite:////srv/alloc/var/alloc.db",
+    )
+
+
+_open_databases: WeakSet[Database] = WeakSet()
+_inherited: list[Pool] = []
+
+
+def _before_fork() -> None:
+    gate.close()
+    for database in list(_open_databases):
+        database.dispose()
+
+
+def _after_fork_in_child() -> None:
+    gate.start_anew()
+    for database in list(_open_databases):
+        _inherited.extend(database.forget_connections())
+
+
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=gate.reopen,
+    after_in_child=_after_fork_in_child,
+)

@@ -1,0 +1,76 @@
+"""PostgreSQL through psycopg 3: READ COMMITTED for writes, one snapshot for each read.
+
+A write takes row locks and reads again after each, so it must see what others committed
+meanwhile: READ COMMITTED. A read is REPEATABLE READ and read-only: several statements see one
+state of the database. Durability is asked for by every session and verified at start, on a
+server that is no standby.
+"""
+
+from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy.engine.interfaces import IsolationLevel
+
+from alloc_service.errors import DatabaseSettingError
+
+# Of each engine; with its reader and writer, 4 processes stay under PostgreSQL's usual 100.
+MOST_CONNECTIONS = 12
+_KEPT = 4
+
+# Any of these waits at least for the flush to this server's own disk.
+_DURABLE = {"on", "remote_apply"}
+_NEEDED = {
+    "pg_is_in_recovery()": {"false"},
+    "transaction_read_only": {"off"},
+    "synchronous_commit": _DURABLE,
+    "fsync": {"on"},
+    "full_page_writes": {"on"},
+    "server_encoding": {"UTF8"},
+}
+
+
+def reader_of(url: URL, patience: float) -> Engine:
+    """Return the engine whose transactions read one state of the database and write nothing."""
+    return _engine(url, patience, "REPEATABLE READ", "-c default_transaction_read_only=on")
+
+
+def writer_of(url: URL, patience: float) -> Engine:
+    """Return the engine whose transactions write."""
+    return _engine(url, patience, "READ COMMITTED", "-c synchronous_commit=on")
+
+
+def check(connection: Connection, location: str) -> None:
+    """Refuse a server on which a committed change could be lost.
+
+    Raises:
+        DatabaseSettingError: It is a standby, read-only, or answers before it has flushed.
+    """
+    for setting, needed in _NEEDED.items():
+        asked = f"SELECT {setting}::text" if setting.endswith("()") else f"SHOW {setting}"
+        found = str(connection.exec_driver_sql(asked).scalar())
+        if found not in needed:
+            raise DatabaseSettingError(
+                location=location,
+                setting=setting,
+                found=found,
+                needed=" or ".join(sorted(needed)),
+            )
+
+
+def _engine(url: URL, patience: float, isolation: IsolationLevel, option: str) -> Engine:
+    options = f"-c timezone=UTC -c lock_timeout={int(patience * 1000)} {option}"
+    given = url.query.get("options", ())
+    given = given if isinstance(given, str) else " ".join(given)
+    return create_engine(
+        url.set(drivername="postgresql+psycopg").difference_update_query(["options"]),
+        connect_args={
+            "connect_timeout": 10,
+            "client_encoding": "utf8",
+            "options": f"{given} {options}".strip(),
+        },
+        isolation_level=isolation,
+        pool_size=_KEPT,
+        max_overflow=MOST_CONNECTIONS - _KEPT,
+        pool_timeout=patience,
+        # A server that was restarted costs the next transaction a new connection, not a refusal.
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )

@@ -1,0 +1,157 @@
+"""Enrolments and the slots that they spent."""
+
+from uuid import UUID
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from alloc_service.errors import UnknownRecordError
+from alloc_service.storage.models import Assignment, Base, Enrolment
+
+_assignments = Base.metadata.tables["assignment"]
+_enrolments = Base.metadata.tables["enrolment"]
+
+_LAST_SLOT = (
+    select(_assignments.c.slot)
+    .where(
+        _assignments.c.trial_id == bindparam("trial"),
+        _assignments.c.list_number == bindparam("number"),
+        _assignments.c.stratum == bindparam("of_stratum"),
+    )
+    .order_by(_assignments.c.slot.desc())
+    .limit(1)
+)
+_COUNT_UNTIL = select(func.count()).where(
+    _assignments.c.trial_id == bindparam("trial"), _assignments.c.entry_seq <= bindparam("until")
+)
+_WRITE_RECORD = (
+    update(_enrolments)
+    .where(_enrolments.c.id == bindparam("enrolment"))
+    .values(record=bindparam("signed"))
+)
+_ADD_ASSIGNMENT = insert(_assignments)
+
+
+def lock_enrolment(session: Session, enrolment_id: UUID) -> Enrolment:
+    """Lock an enrolment until the transaction ends, and return it as it is under the lock.
+
+    Raises:
+        UnknownRecordError: There is none of this id.
+    """
+    chosen = select(Enrolment).where(Enrolment.id == enrolment_id).with_for_update()
+    enrolment = session.scalar(chosen.execution_options(populate_existing=True))
+    if enrolment is None:
+        raise UnknownRecordError(what="enrolment", name=enrolment_id)
+    return enrolment
+
+
+def write_record(session: Session, enrolment_id: UUID, record: bytes) -> None:
+    """Store the signed record of an enrolment that the caller has locked."""
+    session.execute(_WRITE_RECORD, {"enrolment": enrolment_id, "signed": record})
+
+
+def find_enrolment(session: Session, enrolment_id: UUID) -> Enrolment | None:
+    """Return an enrolment, or None."""
+    return session.get(Enrolment, enrolment_id)
+
+
+def read_enrolment(session: Session, enrolment_id: UUID) -> Enrolment:
+    """Return an enrolment.
+
+    Raises:
+        UnknownRecordError: There is none of this id.
+    """
+    enrolment = session.get(Enrolment, enrolment_id)
+    if enrolment is None:
+        raise UnknownRecordError(what="enrolment", name=enrolment_id)
+    return enrolment
+
+
+def find_enrolment_of_participant(
+    session: Session, trial_id: str, site: str, participant: str
+) -> Enrolment | None:
+    """Return the enrolment under a site's participant number, or None."""
+    chosen = select(Enrolment).where(
+        Enrolment.trial_id == trial_id,
+        Enrolment.site == site,
+        Enrolment.participant == participant,
+    )
+    return session.scalar(chosen)
+
+
+def list_enrolments(session: Session, trial_id: str, site: str | None = None) -> list[Enrolment]:
+    """Return the enrolments of a trial, or of one site, oldest first."""
+    chosen = select(Enrolment).where(Enrolment.trial_id == trial_id)
+    if site is not None:
+        chosen = chosen.where(Enrolment.site == site)
+    return list(session.scalars(chosen.order_by(Enrolment.created_at, Enrolment.id)))
+
+
+def read_next_slot(session: Session, trial_id: str, number: int, stratum: int) -> int:
+    """Return the first slot of a list's stratum that is not assigned; O(log n).
+
+    Under the lock of the log's head it stays so until the transaction ends.
+    """
+    facts = {"trial": trial_id, "number": number, "of_stratum": stratum}
+    last = session.execute(_LAST_SLOT, facts).scalar_one_or_none()
+    return 0 if last is None else last + 1
+
+
+def add_assignment(session: Session, assignment: Assignment) -> None:
+    """Spend a slot.
+
+    Raises:
+        AppendOnlyError: The slot is not the next, or the enrolment or the entry has one already.
+        ConstraintError: Another transaction spent it first.
+    """
+    row = {column.name: getattr(assignment, column.name) for column in _assignments.columns}
+    session.execute(_ADD_ASSIGNMENT, row)
+
+
+def remove_assignments(session: Session, trial_id: str) -> None:
+    """Remove a trial's assignments, for a recovery that rebuilds them from the log.
+
+    The triggers refuse this unless they are lifted.
+    """
+    session.execute(delete(Assignment).where(Assignment.trial_id == trial_id))
+
+
+def find_assignment(session: Session, enrolment_id: UUID) -> Assignment | None:
+    """Return the slot that an enrolment spent, or None."""
+    chosen = select(Assignment).where(Assignment.enrolment_id == enrolment_id)
+    return session.scalar(chosen)
+
+
+def read_assignment(session: Session, enrolment_id: UUID) -> Assignment:
+    """Return the slot that an enrolment spent.
+
+    Raises:
+        UnknownRecordError: It has spent none.
+    """
+    found = find_assignment(session, enrolment_id)
+    if found is None:
+        raise UnknownRecordError(what="allocation of enrolment", name=enrolment_id)
+    return found
+
+
+def count_assigned_until(session: Session, trial_id: str, entry_seq: int) -> int:
+    """Return how many slots of a trial were assigned by entries up to this one."""
+    facts = {"trial": trial_id, "until": entry_seq}
+    return int(session.execute(_COUNT_UNTIL, facts).scalar_one())
+
+
+def list_assignments(session: Session, trial_id: str) -> list[Assignment]:
+    """Return a trial's assignments in the order of their log entries."""
+    chosen = select(Assignment).where(Assignment.trial_id == trial_id)
+    return list(session.scalars(chosen.order_by(Assignment.entry_seq)))
+
+
+def count_assigned(session: Session, trial_id: str) -> dict[tuple[int, int], int]:
+    """Return the number of spent slots by (list number, stratum); reads every assignment."""
+    columns = _assignments.c
+    rows = session.execute(
+        select(columns.list_number, columns.stratum, func.count())
+        .where(columns.trial_id == trial_id)
+        .group_by(columns.list_number, columns.stratum)
+    )
+    return {(number, stratum): count for number, stratum, count in rows}

@@ -1,0 +1,250 @@
+"""Lists, their sealings, sealed slots, Merkle nodes and escrow files."""
+
+from collections.abc import Collection, Iterable, Iterator
+from functools import cache
+from itertools import islice
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, and_, bindparam, delete, insert, select
+from sqlalchemy.orm import Session
+
+from alloc_service.errors import UnknownRecordError
+from alloc_service.storage.models import Base, EscrowFile, ListSealing, RandomizationList
+from alloc_service.storage.queries.log import NodeRow
+from alloc_service.storage.queries.places import Place, at_places, facts_of, in_chunks
+
+_CHUNK = 1_000
+
+_lists = Base.metadata.tables["randomization_list"]
+_sealings = Base.metadata.tables["list_sealing"]
+_slots = Base.metadata.tables["sealed_slot"]
+_nodes = Base.metadata.tables["list_node"]
+
+
+class SealedSlotRow(NamedTuple):
+    """A slot's place, its public leaf (32 bytes) and its blob (285 bytes)."""
+
+    stratum: int
+    slot: int
+    leaf: bytes
+    blob: bytes
+
+
+_OF_SEALING = (
+    _slots.c.trial_id == bindparam("trial"),
+    _slots.c.list_number == bindparam("number"),
+    _slots.c.sealing == bindparam("of_sealing"),
+)
+_SLOTS = select(_slots.c.stratum, _slots.c.slot, _slots.c.leaf, _slots.c.blob).where(*_OF_SEALING)
+_SLOT = _SLOTS.where(
+    _slots.c.stratum == bindparam("of_stratum"), _slots.c.slot == bindparam("of_slot")
+)
+_SLOTS_IN_ORDER = _SLOTS.order_by(_slots.c.stratum, _slots.c.slot).execution_options(
+    yield_per=_CHUNK
+)
+_SLOT_AND_WRAP = (
+    select(_slots.c.leaf, _slots.c.blob, _sealings.c.wrap)
+    .join(
+        _sealings,
+        and_(
+            _sealings.c.trial_id == _slots.c.trial_id,
+            _sealings.c.list_number == _slots.c.list_number,
+            _sealings.c.sealing == _slots.c.sealing,
+        ),
+    )
+    .where(
+        *_OF_SEALING,
+        _slots.c.stratum == bindparam("of_stratum"),
+        _slots.c.slot == bindparam("of_slot"),
+    )
+)
+_STRATA = select(_lists.c.strata).where(
+    _lists.c.trial_id == bindparam("trial"), _lists.c.number == bindparam("number")
+)
+_ADD_SLOT = insert(_slots)
+_ADD_NODE = insert(_nodes)
+
+
+@cache
+def _leaves_at(count: int) -> Select[Any]:
+    return select(_slots.c.stratum, _slots.c.slot, _slots.c.leaf).where(
+        *_OF_SEALING, at_places(_slots.c.stratum, _slots.c.slot, count)
+    )
+
+
+@cache
+def _nodes_at(count: int) -> Select[Any]:
+    return select(_nodes.c.level, _nodes.c.position, _nodes.c.hash).where(
+        _nodes.c.trial_id == bindparam("trial"),
+        _nodes.c.list_number == bindparam("number"),
+        at_places(_nodes.c.level, _nodes.c.position, count),
+    )
+
+
+def read_list(session: Session, trial_id: str, number: int) -> RandomizationList:
+    """Return a list.
+
+    Raises:
+        UnknownRecordError: The trial has none of this number.
+    """
+    found = session.get(RandomizationList, (trial_id, number))
+    if found is None:
+        raise UnknownRecordError(what=f"list of trial {trial_id} numbered", name=number)
+    return found
+
+
+def list_lists(session: Session, trial_id: str) -> list[RandomizationList]:
+    """Return a trial's lists, by number."""
+    chosen = select(RandomizationList).where(RandomizationList.trial_id == trial_id)
+    return list(session.scalars(chosen.order_by(RandomizationList.number)))
+
+
+def read_sealing(session: Session, trial_id: str, number: int, sealing: int) -> ListSealing:
+    """Return one sealing of a list.
+
+    Raises:
+        UnknownRecordError: The list has none of this number.
+    """
+    found = session.get(ListSealing, (trial_id, number, sealing))
+    if found is None:
+        raise UnknownRecordError(what=f"sealing of list {number} numbered", name=sealing)
+    return found
+
+
+def find_latest_sealing(session: Session, trial_id: str, number: int) -> ListSealing | None:
+    """Return a list's last sealing, or None where it was never sealed."""
+    chosen = select(ListSealing).where(
+        ListSealing.trial_id == trial_id, ListSealing.list_number == number
+    )
+    return session.scalar(chosen.order_by(ListSealing.sealing.desc()).limit(1))
+
+
+def read_latest_sealing(session: Session, trial_id: str, number: int) -> ListSealing:
+    """Return a list's last sealing.
+
+    Raises:
+        UnknownRecordError: The trial has no such list, or it is not sealed.
+    """
+    found = find_latest_sealing(session, trial_id, number)
+    if found is None:
+        raise UnknownRecordError(what=f"sealed list of trial {trial_id} numbered", name=number)
+    return found
+
+
+def read_slot_and_wrap(
+    session: Session, trial_id: str, number: int, sealing: int, place: tuple[int, int]
+) -> tuple[bytes, bytes, bytes]:
+    """Return leaf and blob of the sealed slot at (stratum, slot), and its sealing's wrap.
+
+    Raises:
+        UnknownRecordError: The slot or its sealing is not stored.
+    """
+    stratum, slot = place
+    facts = {**_sealing_facts(trial_id, number, sealing), "of_stratum": stratum, "of_slot": slot}
+    row = session.execute(_SLOT_AND_WRAP, facts).one_or_none()
+    if row is None:
+        raise UnknownRecordError(what=f"sealed slot of list {number} numbered", name=slot)
+    return row.leaf, row.blob, row.wrap
+
+
+def read_strata(session: Session, trial_id: str, number: int) -> list[str]:
+    """Return the codes of a list's strata, in their order.
+
+    Raises:
+        UnknownRecordError: The trial has no such list.
+    """
+    strata = session.execute(_STRATA, {"trial": trial_id, "number": number}).scalar_one_or_none()
+    if strata is None:
+        raise UnknownRecordError(what=f"list of trial {trial_id} numbered", name=number)
+    return list(strata)
+
+
+def add_sealed_slots(
+    session: Session, trial_id: str, number: int, sealing: int, rows: Iterable[SealedSlotRow]
+) -> None:
+    """Add the slots of a sealing, a thousand at a time.
+
+    Raises:
+        AppendOnlyError: A slot of this sealing is there already.
+        ConstraintError: A blob is not 285 bytes, or the sealing is not stored.
+    """
+    place = {"trial_id": trial_id, "list_number": number, "sealing": sealing}
+    remaining = iter(rows)
+    while chunk := [{**place, **row._asdict()} for row in islice(remaining, _CHUNK)]:
+        session.execute(_ADD_SLOT, chunk)
+
+
+def read_sealed_slot(
+    session: Session, trial_id: str, number: int, sealing: int, place: Place
+) -> SealedSlotRow:
+    """Return the sealed slot at (stratum, slot).
+
+    Raises:
+        UnknownRecordError: It is not stored.
+    """
+    stratum, slot = place
+    facts = {**_sealing_facts(trial_id, number, sealing), "of_stratum": stratum, "of_slot": slot}
+    row = session.execute(_SLOT, facts).one_or_none()
+    if row is None:
+        what = f"sealed slot of list {number}, sealing {sealing}, stratum {stratum}, numbered"
+        raise UnknownRecordError(what=what, name=slot)
+    return SealedSlotRow(*row)
+
+
+def read_sealed_slots(
+    session: Session, trial_id: str, number: int, sealing: int
+) -> Iterator[SealedSlotRow]:
+    """Yield every slot of a sealing, strata in order, slots in order."""
+    rows = session.execute(_SLOTS_IN_ORDER, _sealing_facts(trial_id, number, sealing))
+    return (SealedSlotRow(*row) for row in rows)
+
+
+def read_sealed_leaves(
+    session: Session, trial_id: str, number: int, sealing: int, places: Collection[Place]
+) -> dict[Place, bytes]:
+    """Return the leaves at (stratum, slot), 32 bytes each, found by key, without their blobs."""
+    found: dict[Place, bytes] = {}
+    for chunk in in_chunks(places):
+        facts = {**_sealing_facts(trial_id, number, sealing), **facts_of(chunk)}
+        rows = session.execute(_leaves_at(len(chunk)), facts)
+        found.update({(stratum, slot): leaf for stratum, slot, leaf in rows})
+    return found
+
+
+def add_list_nodes(session: Session, trial_id: str, number: int, nodes: Iterable[NodeRow]) -> None:
+    """Add the complete subtrees of a list's tree, level 1 and above."""
+    remaining = iter(nodes)
+    place = {"trial_id": trial_id, "list_number": number}
+    while chunk := [{**place, **row._asdict()} for row in islice(remaining, _CHUNK)]:
+        session.execute(_ADD_NODE, chunk)
+
+
+def read_list_nodes(
+    session: Session, trial_id: str, number: int, places: Collection[Place]
+) -> dict[Place, bytes]:
+    """Return the hashes at (level ≥ 1, position), 32 bytes each, found by key."""
+    found: dict[Place, bytes] = {}
+    for chunk in in_chunks(places):
+        facts = {"trial": trial_id, "number": number, **facts_of(chunk)}
+        rows = session.execute(_nodes_at(len(chunk)), facts)
+        found.update({(level, position): node for level, position, node in rows})
+    return found
+
+
+def list_escrow_files(session: Session, trial_id: str, number: int) -> list[EscrowFile]:
+    """Return a list's escrow files that are still kept, by name."""
+    chosen = select(EscrowFile).where(
+        EscrowFile.trial_id == trial_id, EscrowFile.list_number == number
+    )
+    return list(session.scalars(chosen.order_by(EscrowFile.name)))
+
+
+def remove_escrow_files(session: Session, trial_id: str, number: int) -> None:
+    """Remove a list's escrow files: two custodians have confirmed that they could open them."""
+    session.execute(
+        delete(EscrowFile).where(EscrowFile.trial_id == trial_id, EscrowFile.list_number == number)
+    )
+
+
+def _sealing_facts(trial_id: str, number: int, sealing: int) -> dict[str, object]:
+    return {"trial": trial_id, "number": number, "of_sealing": sealing}

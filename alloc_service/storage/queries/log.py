@@ -1,0 +1,191 @@
+"""The log's rows: head, entries, Merkle nodes and checkpoints.
+
+An append costs one entry, the nodes that it completes (one on average, log2 n at most) and the
+head; a proof costs one read of at most two nodes a level.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import cache
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import CursorResult, Select, bindparam, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from alloc_service.errors import AppendOnlyError, UnknownRecordError
+from alloc_service.storage.models import Base
+from alloc_service.storage.queries.places import Place, at_places, facts_of, in_chunks
+
+_CHUNK = 1_000
+
+_heads = Base.metadata.tables["log_head"]
+_entries = Base.metadata.tables["log_entry"]
+_nodes = Base.metadata.tables["log_node"]
+
+
+class HeadRow(NamedTuple):
+    """A log's size in entries, and the leaf of its last entry (HEX32, or empty at size 0)."""
+
+    size: int
+    last_leaf: str
+
+
+class EntryRow(NamedTuple):
+    """An entry as stored: its bytes, its leaf and the leaf before (HEX32, or empty for seq 0)."""
+
+    seq: int
+    prev: str
+    leaf: str
+    data: bytes
+
+
+class NodeRow(NamedTuple):
+    """The hash, 32 bytes, of the complete subtree of 2^level leaves at a 0-based position."""
+
+    level: int
+    position: int
+    hash: bytes
+
+
+_HEAD = select(_heads.c.size, _heads.c.last_leaf).where(_heads.c.trial_id == bindparam("trial"))
+# Never SKIP LOCKED: it would hand out slot n+1 while n may still roll back.
+_HEAD_LOCKED = _HEAD.with_for_update()
+_MOVE_HEAD = (
+    update(_heads)
+    .where(_heads.c.trial_id == bindparam("trial"), _heads.c.size == bindparam("old_size"))
+    .values(size=bindparam("new_size"), last_leaf=bindparam("new_leaf"))
+)
+
+_ENTRY = select(_entries.c.seq, _entries.c.prev, _entries.c.leaf, _entries.c.data).where(
+    _entries.c.trial_id == bindparam("trial")
+)
+_ENTRY_AT = _ENTRY.where(_entries.c.seq == bindparam("seq"))
+_ENTRIES_SINCE = (
+    _ENTRY.where(_entries.c.seq >= bindparam("since"))
+    .order_by(_entries.c.seq)
+    .limit(bindparam("most"))
+)
+_ADD_ENTRY = insert(_entries)
+_ADD_NODE = insert(_nodes)
+
+_LEAVES_AT = select(_entries.c.seq, _entries.c.leaf).where(
+    _entries.c.trial_id == bindparam("trial"),
+    _entries.c.seq.in_(bindparam("seqs", expanding=True)),
+)
+
+
+@cache
+def _nodes_at(count: int) -> Select[Any]:
+    return select(_nodes.c.level, _nodes.c.position, _nodes.c.hash).where(
+        _nodes.c.trial_id == bindparam("trial"),
+        at_places(_nodes.c.level, _nodes.c.position, count),
+    )
+
+
+def lock_log_head(session: Session, trial_id: str) -> HeadRow:
+    """Lock a trial's log until the transaction ends, and return its head as it is under the lock.
+
+    Raises:
+        UnknownRecordError: There is no log of this trial.
+    """
+    return _read_head(session, trial_id, locked=True)
+
+
+def read_log_head(session: Session, trial_id: str) -> HeadRow:
+    """Return the head of a trial's log.
+
+    Raises:
+        UnknownRecordError: There is no log of this trial.
+    """
+    return _read_head(session, trial_id, locked=False)
+
+
+def read_entry(session: Session, trial_id: str, seq: int) -> EntryRow:
+    """Return one entry.
+
+    Raises:
+        UnknownRecordError: The log has no such entry.
+    """
+    row = session.execute(_ENTRY_AT, {"trial": trial_id, "seq": seq}).one_or_none()
+    if row is None:
+        raise UnknownRecordError(what=f"entry of the log of {trial_id} numbered", name=seq)
+    return EntryRow(*row)
+
+
+def read_entries(session: Session, trial_id: str, since: int = 0) -> Iterator[EntryRow]:
+    """Yield every stored entry from `since` on, in order, also past one that is missing."""
+    facts = {"trial": trial_id, "since": since, "most": _CHUNK}
+    while True:
+        rows = session.execute(_ENTRIES_SINCE, facts).all()
+        yield from (EntryRow(*row) for row in rows)
+        if len(rows) < _CHUNK:
+            return
+        facts["since"] = rows[-1][0] + 1
+
+
+def append_entries(
+    session: Session, trial_id: str, entries: Sequence[EntryRow], nodes: Sequence[NodeRow]
+) -> None:
+    """Add entries at the end of a log that the caller has locked, and move its head.
+
+    Args:
+        session: A write transaction.
+        trial_id: Whose log.
+        entries: At least one, in order; the first is the next of the log.
+        nodes: The complete subtrees that these entries complete, level 1 and above.
+
+    Raises:
+        AppendOnlyError: The first is not the next entry, or an entry does not follow the last.
+    """
+    last = entries[-1]
+    moved = session.execute(
+        _MOVE_HEAD,
+        {
+            "trial": trial_id,
+            "old_size": entries[0].seq,
+            "new_size": last.seq + 1,
+            "new_leaf": last.leaf,
+        },
+    )
+    if cast("CursorResult[object]", moved).rowcount != 1:
+        raise AppendOnlyError(rule="log_head_counts_the_entries")
+    session.execute(_ADD_ENTRY, [{"trial_id": trial_id, **row._asdict()} for row in entries])
+    _add_nodes(session, trial_id, nodes)
+
+
+def read_log_nodes(
+    session: Session, trial_id: str, places: Collection[Place]
+) -> dict[Place, bytes]:
+    """Return the hashes at (level, position), 32 bytes each; those of level 0 are leaves.
+
+    One query for the nodes and one for the leaves; each row is found by its key. A place that
+    is not stored is missing from the answer.
+    """
+    found: dict[Place, bytes] = {}
+    leaves = [position for level, position in places if level == 0]
+    if leaves:
+        rows = session.execute(_LEAVES_AT, {"trial": trial_id, "seqs": leaves})
+        found.update({(0, seq): bytes.fromhex(leaf) for seq, leaf in rows})
+    for chunk in in_chunks([place for place in places if place[0] > 0]):
+        facts = {"trial": trial_id, **facts_of(chunk)}
+        nodes = session.execute(_nodes_at(len(chunk)), facts)
+        found.update({(level, position): node for level, position, node in nodes})
+    return found
+
+
+def replace_log_nodes(session: Session, trial_id: str, nodes: Sequence[NodeRow]) -> None:
+    """Put these in the place of all nodes of a log: they are derived, and can be made anew."""
+    session.execute(delete(_nodes).where(_nodes.c.trial_id == trial_id))
+    _add_nodes(session, trial_id, nodes)
+
+
+def _read_head(session: Session, trial_id: str, locked: bool) -> HeadRow:
+    row = session.execute(_HEAD_LOCKED if locked else _HEAD, {"trial": trial_id}).one_or_none()
+    if row is None:
+        raise UnknownRecordError(what="log of a trial", name=trial_id)
+    return HeadRow(*row)
+
+
+def _add_nodes(session: Session, trial_id: str, nodes: Sequence[NodeRow]) -> None:
+    for start in range(0, len(nodes), _CHUNK):
+        rows = nodes[start : start + _CHUNK]
+        session.execute(_ADD_NODE, [{"trial_id": trial_id, **row._asdict()} for row in rows])
