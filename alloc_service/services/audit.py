@@ -1,0 +1,358 @@
+"""The audit log as the use-cases see it: append inside a transaction, follow after its commit.
+
+An append locks the log's head, compares the folded log with it, asks the sealer whether it is
+well and whether its anchor is a prefix of this log, and folds the entry before it is stored.
+While the sealer is frozen, blocked or unable to write, nothing is appended. After every commit
+the entries are read back from the database and followed; no transaction is open meanwhile.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias, TypeVar
+
+from sqlalchemy.orm import Session
+
+from alloc_service.core.canon import Json
+from alloc_service.core.merkle import inclusion_proof, leaf_hash
+from alloc_service.errors import (
+    BlockedError,
+    ClockError,
+    FrozenError,
+    InputError,
+    IntegrityError,
+    LogDamagedError,
+    NotFollowedError,
+    RefusalError,
+    SealerUnwritableError,
+)
+from alloc_service.log.entry import Entry, format_time, parse_time, read_entry, write_entry
+from alloc_service.log.note import Checkpoint
+from alloc_service.log.receipt import Receipt
+from alloc_service.log.rules import fold
+from alloc_service.log.state import LogState
+from alloc_service.sealing.sealer import Status
+from alloc_service.services.deps import Deps, FoldedLog, SignedCheckpoint
+from alloc_service.services.names import check_trial_id
+from alloc_service.storage import queries
+from alloc_service.storage.engine import Transaction
+from alloc_service.trial.consent import require_zone
+
+Kept = TypeVar("Kept")
+ReadAlso: TypeAlias = Callable[[Session], None]
+
+PATIENCE_WITH_CLOCK = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedActor:
+    """Who acts, as a body of the log names them."""
+
+    id: str
+    org: str
+    role: str
+
+    def to_body(self) -> dict[str, Json]:
+        """Return the JSON of the field `actor` or `second`."""
+        return {"id": self.id, "org": self.org, "role": self.role}
+
+
+class OpenLog:
+    """A trial's log, locked and ready for an append, until its transaction ends.
+
+    Attributes:
+        state: What the log means so far; read it, and change it through `append` alone.
+        last_path: The audit path of the entry appended last, in the log that ends with it.
+    """
+
+    def __init__(self, deps: Deps, tx: Transaction, trial_id: str, folded: FoldedLog) -> None:
+        self._deps = deps
+        self._tx = tx
+        self._trial_id = trial_id
+        self._folded = folded
+        self.last_path: tuple[bytes, ...] = ()
+
+    @property
+    def state(self) -> LogState:
+        """Return what the log means so far."""
+        return self._folded.state
+
+    def keep(self, name: object, read: Callable[[], Kept]) -> Kept:
+        """Return what never changes while this log goes on, read at the first asking alone."""
+        if name not in self._folded.kept:
+            self._folded.kept[name] = read()
+        kept: Kept = self._folded.kept[name]
+        return kept
+
+    def append(self, type_: str, actor: LoggedActor, body: Mapping[str, Json]) -> Entry:
+        """Fold and store one entry in this transaction.
+
+        Raises:
+            RuleError: The entry may not stand here; nothing has changed.
+            ClockError: The last entry lies more than five minutes ahead of this machine.
+        """
+        now, last = _now(self._deps), self.state.time
+        if last and parse_time(last) > now + PATIENCE_WITH_CLOCK:
+            raise ClockError(last=last, now=format_time(now))
+        return self._store(max(format_time(now), last), type_, actor, body)
+
+    def correct_clock(self, actor: LoggedActor) -> Entry:
+        """Step the log's time back to this machine's, by the one entry that may.
+
+        Raises:
+            RuleError: The log's time is not ahead, or the actor is no administrator.
+        """
+        now = format_time(_now(self._deps))
+        body = {"from": self.state.time, "to": now}
+        return self._store(now, "clock.corrected", actor, body)
+
+    def _store(self, time: str, type_: str, actor: LoggedActor, body: Mapping[str, Json]) -> Entry:
+        state = self._folded.state
+        full = {**body, "actor": actor.to_body()}
+        entry = write_entry(state.size, state.last, time, type_, full)
+        fold(state, entry)
+        self.last_path = tuple(self._folded.tree.next_path())
+        nodes = self._folded.tree.grow(bytes.fromhex(entry.leaf))
+        row = queries.EntryRow(entry.seq, entry.prev, entry.leaf, entry.data)
+        added = [queries.NodeRow(*node) for node in nodes]
+        queries.append_entries(self._tx, self._trial_id, [row], added)
+        return entry
+
+
+def origin_of(host: str, trial_id: str) -> str:
+    """Return the name of a trial's log."""
+    return f"{host}/{trial_id}/audit"
+
+
+def open_log(deps: Deps, tx: Transaction, trial_id: str) -> OpenLog:
+    """Lock a trial's log until the transaction ends, and make sure that it may grow.
+
+    Args:
+        deps: The service's.
+        tx: A write transaction; an enrolment is locked before the log, never after.
+        trial_id: Whose log.
+
+    Raises:
+        UnknownRecordError: There is no such trial.
+        FrozenError: The sealer is frozen.
+        BlockedError: The sealer follows nothing more.
+        SealerUnwritableError: The sealer cannot write.
+        NotFollowedError: The log is not a continuation of the sealer's anchor.
+        LogDamagedError: The stored log does not fold.
+    """
+    check_trial_id(trial_id)
+    head = queries.lock_log_head(tx, trial_id)
+    folded = deps.logs.of(trial_id)
+    folded.lock.acquire()
+    tx.on_end(lambda: None if tx.committed else folded.drop())
+    tx.on_end(folded.lock.release)
+    _catch_up(tx, trial_id, folded, head)
+    _require_well(tx, trial_id, head, deps.sealer.status(origin_of(deps.host, trial_id)))
+    if folded.checkpoint:
+        queries.add_checkpoint(tx, trial_id, folded.checkpoint.size, folded.checkpoint.note)
+    return OpenLog(deps, tx, trial_id, folded)
+
+
+@contextlib.contextmanager
+def writing(deps: Deps, *trial_ids: str) -> Iterator[Transaction]:
+    """Open a transaction that may append; after its commit, follow and keep the checkpoints.
+
+    Several logs are named, and opened, in sorted order: two who wait for each other's lock
+    would wait for ever. Where a log turns out to be no continuation of its anchor, it is shown
+    to the sealer, so that the freeze comes from what the sealer itself has seen.
+    """
+    with contextlib.ExitStack() as stack:
+        for trial_id in trial_ids:
+            stack.enter_context(showing(deps, trial_id))
+        yield stack.enter_context(deps.database.write())
+    for trial_id in trial_ids:
+        follow(deps, trial_id)
+        store_checkpoint(deps, trial_id)
+
+
+@contextlib.contextmanager
+def showing(deps: Deps, trial_id: str) -> Iterator[None]:
+    """Show the sealer a log that does not continue its anchor, or does not fold.
+
+    The sealer's word goes before ours where it froze or blocked the trial, or cannot work; a
+    log that it cannot read at all freezes nothing.
+    """
+    try:
+        yield
+    except (NotFollowedError, LogDamagedError) as error:
+        raise ask_sealer(deps, trial_id, error) from None
+
+
+def ask_sealer(deps: Deps, trial_id: str, refusal: RefusalError) -> RefusalError:
+    """Return what the sealer says of a log that does not continue its anchor, or the refusal."""
+    if isinstance(refusal, NotFollowedError | LogDamagedError):
+        try:
+            follow(deps, trial_id)
+        except (InputError, IntegrityError):
+            return refusal
+        except RefusalError as error:
+            return error
+    return refusal
+
+
+def follow(deps: Deps, trial_id: str, read_also: ReadAlso | None = None) -> SignedCheckpoint:
+    """Read back what was committed and let the sealer follow it; no transaction is open.
+
+    Args:
+        deps: The service's.
+        trial_id: Whose log.
+        read_also: What the caller wants to see of the same read.
+
+    Returns:
+        What the sealer signed; it waits to be stored.
+
+    Raises:
+        FrozenError: The log is shorter than the anchor, or contradicts it.
+        BlockedError: The sealer refuses an entry.
+        AnchorWriteError: The sealer's disk refused; nothing was followed.
+    """
+    origin = origin_of(deps.host, trial_id)
+    since = deps.sealer.status(origin).size
+    return _show(deps, trial_id, since, max(since - 1, 0), read_also)
+
+
+def start(deps: Deps) -> dict[str, RefusalError]:
+    """Show the sealer every log as a whole, as at each start; return what it refused, by trial.
+
+    A log is shown twice: whole, against the anchor's beginning, and from the anchor's end on,
+    which alone tells a shorter log from an older read.
+    """
+    with deps.database.read() as session:
+        trials = [trial.id for trial in queries.list_trials(session)]
+    refused: dict[str, RefusalError] = {}
+    for trial_id in trials:
+        try:
+            if deps.sealer.status(origin_of(deps.host, trial_id)).size:
+                _show(deps, trial_id, 1, 0)
+            follow(deps, trial_id)
+        except RefusalError as error:
+            refused[trial_id] = error
+    return refused
+
+
+def check_health(deps: Deps) -> dict[str, str]:
+    """Return, by trial, the code of what keeps it from growing now; empty where all are well.
+
+    Raises:
+        DatabaseError: The database cannot be read.
+    """
+    with deps.database.read() as session:
+        trials = [trial.id for trial in queries.list_trials(session)]
+    problems = {}
+    for trial_id in trials:
+        # The status first: a log that grew meanwhile is only longer than the anchor.
+        status = deps.sealer.status(origin_of(deps.host, trial_id))
+        try:
+            with deps.database.read() as session:
+                head = queries.read_log_head(session, trial_id)
+                _require_well(session, trial_id, head, status)
+        except RefusalError as error:
+            problems[trial_id] = error.code
+    return problems
+
+
+def read_state(session: Session, trial_id: str) -> LogState:
+    """Return what the stored log means, folded from its beginning in this read.
+
+    Raises:
+        LogDamagedError: It does not fold.
+    """
+    folded = FoldedLog()
+    _fold_rows(queries.read_entries(session, trial_id), folded)
+    return folded.state
+
+
+def store_checkpoint(deps: Deps, trial_id: str) -> None:
+    """Store the last checkpoint that was signed in this process, if it is not stored yet."""
+    folded = deps.logs.of(trial_id)
+    pending = folded.checkpoint
+    if pending:
+        with deps.database.write() as tx:
+            queries.add_checkpoint(tx, trial_id, pending.size, pending.note)
+        folded.stored(pending)
+
+
+def receipt_of(session: Session, trial_id: str, seq: int, signed: SignedCheckpoint) -> Receipt:
+    """Return the site's receipt of an entry: its proof under a signed checkpoint.
+
+    Args:
+        session: A read that began after the checkpoint was signed.
+        trial_id: Whose log.
+        seq: The entry's.
+        signed: The checkpoint.
+    """
+    proof = inclusion_proof(
+        seq, signed.size, lambda places: queries.read_log_nodes(session, trial_id, places)
+    )
+    return Receipt(seq, tuple(proof), signed.note)
+
+
+def _show(
+    deps: Deps, trial_id: str, since: int, first: int, read_also: ReadAlso | None = None
+) -> SignedCheckpoint:
+    origin = origin_of(deps.host, trial_id)
+    with deps.database.read() as session:
+        entries = [row.data for row in queries.read_entries(session, trial_id, first)]
+        if read_also is not None:
+            read_also(session)
+    note = deps.sealer.follow(origin, since, entries)
+    checkpoint = Checkpoint.parse(note.partition("\n\n")[0] + "\n", origin)
+    signed = SignedCheckpoint(checkpoint.size, note, checkpoint.root)
+    deps.logs.of(trial_id).checkpoint = signed
+    return signed
+
+
+def _now(deps: Deps) -> datetime:
+    now = deps.clock()
+    require_zone(now, "clock")
+    return now
+
+
+def _catch_up(tx: Transaction, trial_id: str, folded: FoldedLog, head: queries.HeadRow) -> None:
+    """Grow the folded log to the locked head; begin anew where it is of another history.
+
+    The last entry that was folded is read again with the new ones: a restore may have put
+    another history in its place, and somebody may have edited it.
+    """
+    rows = queries.read_entries(tx, trial_id, max(folded.state.size - 1, 0))
+    if folded.state.size:
+        last = next(rows, None)
+        if last is None or leaf_hash(last.data).hex() != folded.state.last:
+            folded.drop()
+            rows = queries.read_entries(tx, trial_id)
+    _fold_rows(rows, folded)
+    if (folded.state.size, folded.state.last) != head:
+        folded.drop()
+        raise LogDamagedError(seq=head.size, rule="the head is not that of the stored entries.")
+
+
+def _fold_rows(rows: Iterable[queries.EntryRow], folded: FoldedLog) -> None:
+    for row in rows:
+        try:
+            entry = read_entry(row.data)
+            fold(folded.state, entry)
+        except RefusalError as error:
+            folded.drop()
+            raise LogDamagedError(seq=row.seq, rule=error) from None
+        folded.tree.append(bytes.fromhex(entry.leaf))
+
+
+def _require_well(session: Session, trial_id: str, head: queries.HeadRow, status: Status) -> None:
+    if status.frozen:
+        raise FrozenError(reason=status.frozen)
+    if status.blocked:
+        raise BlockedError(reason=status.blocked)
+    if status.unwritable:
+        raise SealerUnwritableError(reason=status.unwritable)
+    if (status.size, status.last) == head:
+        return
+    seq = status.size - 1
+    last = next(queries.read_entries(session, trial_id, seq), None) if seq >= 0 else None
+    if last is None or leaf_hash(last.data).hex() != status.last:
+        raise NotFollowedError(seq=max(seq, 0))

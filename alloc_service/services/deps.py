@@ -1,0 +1,115 @@
+"""What every use-case is given: the database, the sealer, the clock, the logs' folded states."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, TypeAlias
+
+from alloc_service.config import Settings
+from alloc_service.core.merkle import Frontier
+from alloc_service.log.state import LogState
+from alloc_service.sealing.keys import load_keys
+from alloc_service.sealing.local import LocalSealer
+from alloc_service.services.passwords import Passwords
+from alloc_service.storage.engine import Database
+
+Clock: TypeAlias = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """Return the time of this machine, aware and in UTC."""
+    return datetime.now(UTC)  # noqa: TID251  the one place where time enters
+
+
+class SignedCheckpoint(NamedTuple):
+    """A checkpoint of a trial's log: its size, the signed note, and the root in it (32 bytes)."""
+
+    size: int
+    note: str
+    root: bytes
+
+
+class FoldedLog:
+    """One trial's log as this process has folded it, behind a lock of its own.
+
+    It is only ever a shortcut: under the log's lock in the database it is compared with the
+    head, grown from the stored entries, and dropped where they do not agree.
+
+    Attributes:
+        state: What the entries mean.
+        tree: The tree over them.
+        kept: What was read once of rows that never change while this log goes on.
+        checkpoint: The last checkpoint that was signed and is not stored yet.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.checkpoint: SignedCheckpoint | None = None
+        self.drop()
+
+    def stored(self, checkpoint: SignedCheckpoint) -> None:
+        """Forget a checkpoint that is stored, unless a newer one was signed meanwhile."""
+        if self.checkpoint == checkpoint:
+            self.checkpoint = None
+
+    def drop(self) -> None:
+        """Forget everything folded; the next use reads the log from its beginning."""
+        self.state = LogState()
+        self.tree = Frontier()
+        self.kept: dict[object, Any] = {}
+
+
+class FoldedLogs:
+    """The folded logs of this process; a child after a fork begins with none."""
+
+    def __init__(self) -> None:
+        self._logs: dict[str, FoldedLog] = {}
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+
+    def of(self, trial_id: str) -> FoldedLog:
+        """Return the folded log of a trial, an empty one at first."""
+        if self._pid != os.getpid():
+            self._logs, self._lock, self._pid = {}, threading.Lock(), os.getpid()
+        with self._lock:
+            return self._logs.setdefault(trial_id, FoldedLog())
+
+
+@dataclass(frozen=True)
+class Deps:
+    """Everything that a use-case needs from outside.
+
+    Attributes:
+        database: SQLite or PostgreSQL.
+        sealer: In this process, for now.
+        clock: Gives aware UTC moments; the only time there is.
+        host: First part of every log's origin.
+        passwords: Argon2id.
+        logs: The folded logs of this process.
+    """
+
+    database: Database
+    sealer: LocalSealer
+    clock: Clock
+    host: str
+    passwords: Passwords = field(default_factory=Passwords)
+    logs: FoldedLogs = field(default_factory=FoldedLogs)
+
+
+def open_deps(settings: Settings, clock: Clock = system_clock) -> Deps:
+    """Open what the settings name, and refuse to start where anything is unsafe.
+
+    Raises:
+        OperationError: Keys, register, database or schema are missing, loose or of others.
+    """
+    sealer = LocalSealer(load_keys(settings.keys), settings.anchors, settings.host)
+    database = Database(settings.database_url)
+    database.check()
+    return Deps(database, sealer, clock, settings.host)
+
+
+def open_from_environment(environ: Mapping[str, str]) -> Deps:
+    """Open what the environment names; as `open_deps`."""
+    return open_deps(Settings.from_environment(environ))

@@ -1,0 +1,316 @@
+"""Enrolments: what is typed about a participant, and the record that a signature fixes.
+
+A draft may be incomplete or ineligible, and may be amended, until its allocation is signed for.
+Then the record is written down, canonical, with a random salt; its hash goes into the log, and
+the record never changes again. It holds no name, no date of birth and no identity number: a
+participant number that the site gave, and the facts that the trial asks for.
+"""
+
+import hashlib
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import cast
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from alloc_service.core.canon import Json, canon, parse_object
+from alloc_service.errors import (
+    AllocatedAlreadyError,
+    CanonError,
+    ConstraintError,
+    EnrolmentChangedError,
+    ParticipantUsedError,
+)
+from alloc_service.log.entry import Entry, parse_time
+from alloc_service.permissions import Action
+from alloc_service.services import accounts
+from alloc_service.services.accounts import Person
+from alloc_service.services.deps import Deps
+from alloc_service.storage import queries
+from alloc_service.storage.models import Assignment, Enrolment
+from alloc_service.trial.consent import Consent, check_consent, read_consent
+from alloc_service.trial.criteria import Eligibility, check_eligibility
+from alloc_service.trial.definition import TrialDefinition
+from alloc_service.trial.factors import DerivedStratum, derive_stratum
+from alloc_service.trial.facts import Facts, read_facts, require_complete, reread_facts
+from alloc_service.trial.identifiers import check_participant_number
+
+FORMAT = "rac-enrolment/1"
+MEANING = "I have checked this record and request the allocation of this participant."
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What somebody typed about a participant, all of it as text.
+
+    Attributes:
+        participant: The site's participant number.
+        consent_time: Date and time of consent, in the site's zone where no offset is typed.
+        consent_version: Version of the wording that was signed.
+        facts: Typed values by fact code.
+        units: Units by fact code.
+        confirmed: Facts whose unlikely value is confirmed.
+        answers: Yes or no by criterion code.
+    """
+
+    participant: str
+    consent_time: str
+    consent_version: str
+    facts: Mapping[str, str] = field(repr=False)
+    units: Mapping[str, str] = field(default_factory=dict)
+    confirmed: tuple[str, ...] = ()
+    answers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An enrolment before its allocation, as read back from what is stored.
+
+    Attributes:
+        id: Random.
+        trial: Trial id.
+        site: Site code.
+        participant: The site's participant number.
+        consent: Time and version.
+        facts: As typed, with units and confirmations.
+        answers: By criterion code.
+        sha256: Hash of enrolment, trial, site, participant and stored draft: a signature is
+            for all of it, as it is now.
+    """
+
+    id: UUID
+    trial: str
+    site: str
+    participant: str
+    consent: Consent
+    facts: Facts
+    answers: Mapping[str, str] = field(repr=False)
+    sha256: str
+
+    def eligibility(self, definition: TrialDefinition) -> Eligibility:
+        """Return the outcome of every criterion."""
+        return check_eligibility(definition, self.facts, self.answers)
+
+    def require_verified(
+        self, definition: TrialDefinition, requested: datetime, now: datetime
+    ) -> DerivedStratum:
+        """Check everything that this record itself must fulfil; return its stratum.
+
+        Raises:
+            FactsMissingError: A fact is missing.
+            NotEligibleError: A criterion is failed or unanswered.
+            ConsentError: The consent is in the future, or not before the request.
+        """
+        require_complete(definition, self.facts)
+        check_consent(self.consent.time, requested, now)
+        self.eligibility(definition).require()
+        return derive_stratum(definition, self.facts, self.site)
+
+    def to_record(self, stratum: DerivedStratum, signature: Mapping[str, Json]) -> bytes:
+        """Return the record that is kept and hashed: canonical, with a random salt."""
+        return canon(
+            {
+                "answers": dict(self.answers),
+                "consent": _consent_record(self.consent),
+                "enrolment": str(self.id),
+                "facts": self.facts.to_record(),
+                "participant": self.participant,
+                "salt": secrets.token_hex(32),
+                "signature": signature,
+                "site": self.site,
+                "stratum": stratum.to_record(),
+                "trial": self.trial,
+                "v": FORMAT,
+            }
+        )
+
+
+def enrol(deps: Deps, person: Person, trial_id: str, site: str, typed: Typed) -> Draft:
+    """Keep a new enrolment's draft.
+
+    Raises:
+        NotAllowedError: The person is no physician of this site now.
+        InputError: Something typed breaks a rule; every problem is told, nothing is stored.
+        ParticipantUsedError: The site has used this participant number before.
+    """
+    now = deps.clock()
+    try:
+        with deps.database.write() as tx:
+            accounts.require(tx, person, Action.ENROL, trial_id, site)
+            definition = definition_of(tx, trial_id)
+            row = Enrolment(
+                id=uuid.uuid4(),
+                trial_id=trial_id,
+                site=definition.site(site).code,
+                participant=typed.participant,
+                record=None,
+                draft=write_draft(definition, site, typed),
+                created_by=person.account,
+                created_at=now,
+            )
+            tx.add(row)
+            tx.flush()
+            return read_draft(definition, row)
+    except ConstraintError as error:
+        if error.facts["constraint"] != "participant_is_enrolled_once":
+            raise
+        raise ParticipantUsedError(participant=typed.participant, site=site) from None
+
+
+def amend(deps: Deps, person: Person, enrolment_id: UUID, typed: Typed) -> Draft:
+    """Replace a draft by what is typed now; its participant number stays.
+
+    Raises:
+        NotAllowedError: The person is no physician of this site now.
+        AllocatedAlreadyError: The record was signed and allocated; it never changes again.
+        InputError: Something typed breaks a rule; the old draft stays.
+    """
+    with deps.database.write() as tx:
+        row = queries.lock_enrolment(tx, enrolment_id)
+        accounts.require(tx, person, Action.ENROL, row.trial_id, row.site)
+        if row.record is not None or typed.participant != row.participant:
+            raise AllocatedAlreadyError(participant=row.participant)
+        definition = definition_of(tx, row.trial_id)
+        row.draft = write_draft(definition, row.site, typed)
+        tx.flush()
+        return read_draft(definition, row)
+
+
+def read_draft(definition: TrialDefinition, row: Enrolment) -> Draft:
+    """Return the draft of a stored enrolment, read by the same rules as when it was typed.
+
+    Raises:
+        EnrolmentChangedError: What is stored is no draft.
+        InputError: It is one that the rules would have refused.
+    """
+    try:
+        document = parse_object(row.draft, "draft")
+    except CanonError:
+        raise EnrolmentChangedError(enrolment=row.id) from None
+    match document:
+        case {
+            "answers": {**answers},
+            "consent": {"time": str(time), "version": str(version)},
+            "facts": {**facts},
+        }:
+            return Draft(
+                id=row.id,
+                trial=row.trial_id,
+                site=row.site,
+                participant=row.participant,
+                consent=read_consent(definition, row.site, time, version),
+                facts=reread_facts(definition, cast("Mapping[str, Json]", facts)),
+                answers={str(code): str(answer) for code, answer in answers.items()},
+                sha256=_hash_draft(row),
+            )
+    raise EnrolmentChangedError(enrolment=row.id)
+
+
+def definition_of(session: Session, trial_id: str) -> TrialDefinition:
+    """Return a trial's definition, without its restricted design.
+
+    Raises:
+        UnknownRecordError: There is no such trial.
+    """
+    return _parse_definition(queries.read_definition(session, trial_id))
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRecord:
+    """What an allocation shows of the record that was signed for it."""
+
+    stratum: str
+    signature: Mapping[str, str]
+
+
+def hash_record(record: bytes) -> str:
+    """Return the hash of an enrolment record, as the log names it."""
+    return hashlib.sha256(record).hexdigest()
+
+
+def require_same_record(row: Enrolment, logged_sha256: str) -> SignedRecord:
+    """Check that a stored record is the logged one, and the row's own; return what it shows.
+
+    Raises:
+        EnrolmentChangedError: The row was changed or swapped since its slot was assigned.
+    """
+    stored = row.record or b""
+    if hash_record(stored) != logged_sha256:
+        raise EnrolmentChangedError(enrolment=row.id)
+    match parse_object(stored, "enrolment record"):
+        case {
+            "enrolment": enrolment,
+            "trial": trial,
+            "site": site,
+            "participant": participant,
+            "stratum": {"code": str(stratum)},
+            "signature": {**signature},
+        } if (enrolment, trial, site, participant) == (
+            str(row.id),
+            row.trial_id,
+            row.site,
+            row.participant,
+        ):
+            return SignedRecord(
+                stratum, {str(name): str(value) for name, value in signature.items()}
+            )
+    raise EnrolmentChangedError(enrolment=row.id)
+
+
+def assignment_of(trial_id: str, entry: Entry) -> Assignment:
+    """Return the row that a `slot.assigned` entry stands for."""
+    body = entry.body
+    return Assignment(
+        enrolment_id=UUID(body["enrolment"]),
+        trial_id=trial_id,
+        list_number=body["list"],
+        stratum=body["stratum"],
+        slot=body["slot"],
+        leaf=body["leaf"],
+        entry_seq=entry.seq,
+        assigned_at=parse_time(entry.time),
+    )
+
+
+@lru_cache(maxsize=64)
+def _parse_definition(document: bytes) -> TrialDefinition:
+    return TrialDefinition.from_public_bytes(document)
+
+
+def write_draft(definition: TrialDefinition, site: str, typed: Typed) -> bytes:
+    """Return the stored form of what was typed, after every rule was checked.
+
+    Raises:
+        InputError: Something typed breaks a rule; every problem of a part is told.
+    """
+    check_participant_number(definition, typed.participant)
+    consent = read_consent(definition, site, typed.consent_time, typed.consent_version)
+    facts = read_facts(definition, typed.facts, typed.units, typed.confirmed)
+    check_eligibility(definition, facts, typed.answers)
+    return canon(
+        {
+            "answers": {code: answer for code, answer in typed.answers.items() if answer},
+            "consent": _consent_record(consent),
+            "facts": facts.to_record(),
+        }
+    )
+
+
+def _hash_draft(row: Enrolment) -> str:
+    signed: dict[str, Json] = {
+        "draft": hashlib.sha256(row.draft).hexdigest(),
+        "enrolment": str(row.id),
+        "participant": row.participant,
+        "site": row.site,
+        "trial": row.trial_id,
+    }
+    return hashlib.sha256(canon(signed)).hexdigest()
+
+
+def _consent_record(consent: Consent) -> dict[str, Json]:
+    return {"time": consent.time.isoformat(timespec="seconds"), "version": consent.version}

@@ -1,0 +1,168 @@
+"""Roles in a trial: given and ended by an administrator, logged for all time.
+
+The log knows persons, not accounts, so that a second account does not get round disjoint roles.
+Nobody grants to himself. An administrator of the installation is one in every trial, and has no
+other part in any.
+"""
+
+import uuid
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from alloc_service.errors import AccountError, SelfGrantError
+from alloc_service.log.entry import Entry
+from alloc_service.permissions import AT_A_SITE, Action, Grant, Role, require_disjoint
+from alloc_service.services import audit
+from alloc_service.services.deps import Deps
+from alloc_service.services.rights import (
+    Person,
+    find_account,
+    find_enabled,
+    require,
+    require_administrator,
+)
+from alloc_service.storage import queries
+from alloc_service.storage.models import Account, RoleGrant
+from alloc_service.trial.definition import TrialDefinition
+
+
+def add_grant(
+    deps: Deps, administrator: Person, trial_id: str, username: str, grant: Grant
+) -> Entry:
+    """Give somebody a role in a trial; the log keeps it for all time.
+
+    Raises:
+        NotAllowedError: The actor is no administrator.
+        SelfGrantError: To oneself.
+        DisjointRolesError: The person held a role that excludes this one.
+        AccountError: The role needs a site, or may have none, or is held already.
+        UnknownSiteError: The trial has no such site.
+    """
+    with audit.writing(deps, trial_id) as tx:
+        log = audit.open_log(deps, tx, trial_id)
+        actor = require(tx, administrator, Action.CHANGE_USERS, trial_id)
+        account = find_enabled(tx, username)
+        if account.person_id == administrator.id:
+            raise SelfGrantError
+        if bool(grant.site) != (grant.role in AT_A_SITE):
+            rule = "a physician's role is held at one site, every other one in the whole trial"
+            raise AccountError(username=username, rule=rule)
+        _require_site(tx, trial_id, grant)
+        if _held_now(tx, account, trial_id, grant):
+            raise AccountError(username=username, rule=f"it holds the role {grant.role} already")
+        held = log.state.roles.get(account.person_id, set())
+        require_disjoint(held | _held_in(tx, account.person_id, trial_id), grant.role)
+        tx.add(make_grant(deps, account.id, trial_id, grant, administrator))
+        return log.append("grant.added", actor, _subject(account, grant))
+
+
+def add_administrator(deps: Deps, administrator: Person, username: str) -> None:
+    """Make somebody an administrator of the whole installation; every trial's log says so.
+
+    Grant and entries are stored together: where a log cannot grow, nothing is given.
+
+    Raises:
+        NotAllowedError: The actor is no administrator.
+        SelfGrantError: To oneself.
+        AccountError: There is no such account, it is disabled, or administers already.
+        DisjointRolesError: The person ever held a role in a trial that excludes this one.
+    """
+    grant = Grant(Role.ADMINISTRATOR)
+    with deps.database.read() as session:
+        trials = sorted(trial.id for trial in queries.list_trials(session))
+    with audit.writing(deps, *trials) as tx:
+        actor = require_administrator(tx, administrator)
+        account = find_enabled(tx, username)
+        if account.person_id == administrator.id:
+            raise SelfGrantError
+        if _held_now(tx, account, None, grant):
+            raise AccountError(username=username, rule=f"it holds the role {grant.role} already")
+        require_disjoint(_held_in(tx, account.person_id), grant.role)
+        tx.add(make_grant(deps, account.id, None, grant, administrator))
+        for trial_id in sorted(trial.id for trial in queries.list_trials(tx)):
+            log = audit.open_log(deps, tx, trial_id)
+            log.append("grant.added", actor, _subject(account, grant))
+
+
+def list_administrators(session: Session) -> list[str]:
+    """Return the ids of the people who administer the whole installation now."""
+    return sorted(
+        {
+            account.person_id
+            for account in queries.list_accounts(session)
+            if account.disabled_at is None
+            for row in queries.list_grants(session, account.id)
+            if row.trial_id is None and row.ended_at is None
+        }
+    )
+
+
+def end_grant(
+    deps: Deps, administrator: Person, trial_id: str, username: str, grant: Grant
+) -> Entry:
+    """End somebody's role in a trial, from the next act on.
+
+    Raises:
+        NotAllowedError: The actor is no administrator.
+        AccountError: The person does not hold it now.
+    """
+    with audit.writing(deps, trial_id) as tx:
+        log = audit.open_log(deps, tx, trial_id)
+        actor = require(tx, administrator, Action.CHANGE_USERS, trial_id)
+        account = find_account(tx, username)
+        held = _held_now(tx, account, trial_id, grant)
+        if not held:
+            raise AccountError(username=username, rule=f"it does not hold the role {grant.role}")
+        for row in held:
+            row.ended_at = deps.clock()
+        return log.append("grant.ended", actor, _subject(account, grant))
+
+
+def make_grant(
+    deps: Deps, account: UUID, trial_id: str | None, grant: Grant, by: Person | None
+) -> RoleGrant:
+    """Return a new row: a role from now on, in a trial or in the whole installation."""
+    return RoleGrant(
+        id=uuid.uuid4(),
+        account_id=account,
+        trial_id=trial_id,
+        role=str(grant.role),
+        site=grant.site or None,
+        granted_at=deps.clock(),
+        granted_by=by.account if by else None,
+        ended_at=None,
+    )
+
+
+def _require_site(session: Session, trial_id: str, grant: Grant) -> None:
+    document = queries.read_trial(session, trial_id).definition
+    if grant.site:
+        TrialDefinition.from_public_bytes(document).site(grant.site)
+
+
+def _held_now(
+    session: Session, account: Account, trial_id: str | None, grant: Grant
+) -> list[RoleGrant]:
+    """Return the rows of an account that give it this very role now, or the installation's."""
+    return [
+        row
+        for row in queries.list_grants(session, account.id)
+        if row.trial_id == trial_id
+        and row.ended_at is None
+        and Grant(Role(row.role), row.site or "") == grant
+    ]
+
+
+def _held_in(session: Session, person: str, trial_id: str | None = None) -> set[Role]:
+    """Return every role that a person ever held in a trial, or in any; the installation's too."""
+    return {
+        Role(row.role)
+        for account in queries.list_accounts_of_person(session, person)
+        for row in queries.list_grants(session, account.id)
+        if trial_id is None or row.trial_id in {trial_id, None}
+    }
+
+
+def _subject(account: Account, grant: Grant) -> dict[str, str]:
+    return {"subject": account.person_id, "role": str(grant.role), "site": grant.site}

@@ -1,0 +1,387 @@
+"""Lists: generated or imported, sealed, approved by somebody else, activated by a third.
+
+The one who generates never approves; none of them ever enrols. A list that is made here leaves
+its escrow, encrypted to three custodians, and its seed is forgotten when the call returns. A
+package made offline brings no seed at all. Activation test-opens every blob first.
+"""
+
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session
+
+from alloc_service.core.canon import Json
+from alloc_service.core.design import Design, Stratum
+from alloc_service.core.generate import generate as generate_list
+from alloc_service.core.generate import leaf_index, slot_at
+from alloc_service.core.merkle import Place, inclusion_proof, inner_nodes, verify_inclusion
+from alloc_service.core.seed import Seed
+from alloc_service.errors import (
+    DesignMismatchError,
+    ListFileError,
+    RootMismatchError,
+    SealedListError,
+    SealedSlotError,
+    TreeError,
+    UnknownRecordError,
+)
+from alloc_service.log.entry import Entry
+from alloc_service.log.state import ListState
+from alloc_service.permissions import Action
+from alloc_service.sealing.envelope import BLOB_BYTES
+from alloc_service.sealing.escrow import escrow_text, write_escrow
+from alloc_service.sealing.package import SealedList, seal_list
+from alloc_service.sealing.sealer import SlotToOpen
+from alloc_service.services import accounts, audit, enrolments
+from alloc_service.services.accounts import Person
+from alloc_service.services.deps import Deps
+from alloc_service.storage import queries
+from alloc_service.storage.engine import Transaction
+from alloc_service.storage.models import EscrowFile, ListSealing, RandomizationList
+
+
+@dataclass(frozen=True, slots=True)
+class SealedAndLogged:
+    """A list that is sealed and logged.
+
+    Attributes:
+        number: List number.
+        root: HEX32 root, to compare with a regeneration.
+        escrow: The escrow's files by name; ciphertext. Empty for an imported package.
+    """
+
+    number: int
+    root: str
+    escrow: Mapping[str, bytes] = field(repr=False)
+
+
+def generate(
+    deps: Deps,
+    person: Person,
+    design: Design,
+    custodians: Mapping[str, str],
+    typed_seed: str | None = None,
+) -> SealedAndLogged:
+    """Generate, seal and log a list, put its seed in escrow, and forget it.
+
+    Args:
+        deps: The service's.
+        person: A statistician of the trial, who can then not approve it.
+        design: With a random salt; its trial and strata are the trial's.
+        custodians: Three names, each with an age recipient.
+        typed_seed: For a test trial only.
+
+    Raises:
+        NotAllowedError: The person is no statistician of this trial now.
+        DesignMismatchError: Arms or strata are not the trial's.
+        TypedSeedError: A typed seed for a trial that is no test.
+        RuleError: The list number or the design was used before.
+    """
+    seed = Seed.fresh() if typed_seed is None else Seed.typed(typed_seed, design)
+    ratios = {arm.code: arm.ratio for arm in design.arms}
+    with deps.database.read() as session:  # before the work, which is long
+        accounts.require(session, person, Action.GENERATE_LIST, design.trial)
+        _require_of_trial(session, design.trial, design.strata, ratios)
+    origin = audit.origin_of(deps.host, design.trial)
+    escrow = write_escrow(escrow_text(design, seed), custodians)
+    sealed = seal_list(generate_list(design, seed), deps.sealer.public_key, origin)
+    _store(deps, person, sealed, ratios, escrow)
+    return SealedAndLogged(sealed.list, sealed.root, escrow)
+
+
+def import_package(deps: Deps, person: Person, sealed: SealedList) -> SealedAndLogged:
+    """Store and log a list that was generated and sealed offline; no seed comes here.
+
+    Its arms are sealed, so they are compared with the trial's by the one who approves it, who
+    regenerates it; everything else is compared here.
+
+    Raises:
+        NotAllowedError: The person is no statistician of this trial now.
+        DesignMismatchError: It is of another log, or its strata are not the trial's.
+        SealedListError: It is sealed to another key.
+    """
+    if sealed.origin != audit.origin_of(deps.host, sealed.trial):
+        raise DesignMismatchError(what="log", rule=f"the package is of {sealed.origin}")
+    _store(deps, person, sealed, None, {})
+    return SealedAndLogged(sealed.list, sealed.root, {})
+
+
+def approve(deps: Deps, person: Person, trial_id: str, number: int, root: str | None) -> Entry:
+    """Approve a list that another person made.
+
+    Args:
+        deps: The service's.
+        person: A statistician other than the one who made it.
+        trial_id: Whose list.
+        number: List number.
+        root: The root that came out of the person's own regeneration; none if there was
+            none, which the log then says.
+
+    Raises:
+        RootMismatchError: The regenerated root is not the sealed one.
+        RuleError: It is the person's own list, or is approved already.
+    """
+    with audit.writing(deps, trial_id) as tx:
+        log = audit.open_log(deps, tx, trial_id)
+        actor = accounts.require(tx, person, Action.APPROVE_LIST, trial_id)
+        stored = _read_list(tx, trial_id, number)
+        if root is not None and root != stored.root:
+            raise RootMismatchError(list=number)
+        body: dict[str, Json] = {
+            "list": number, "root": stored.root, "root_checked": root is not None,
+        }  # fmt: skip
+        return log.append("list.approved", actor, body)
+
+
+def activate(deps: Deps, person: Person, trial_id: str, number: int) -> Entry:
+    """Test-open every blob of an approved list, then activate it.
+
+    Raises:
+        NotAllowedError: The person is no manager of this trial now.
+        AcceptError: A blob does not open to its commitment.
+        RuleError: The list is not approved, or is active already.
+    """
+    with deps.database.read() as session:
+        accounts.require(session, person, Action.ACTIVATE_LIST, trial_id)
+        _read_list(session, trial_id, number)
+        sealing = queries.read_latest_sealing(session, trial_id, number)
+        leaves, blobs = bytearray(), bytearray()  # a million slots, without a million objects
+        for row in queries.read_sealed_slots(session, trial_id, number, sealing.sealing):
+            leaves += row.leaf
+            blobs += row.blob
+    audit.follow(deps, trial_id)
+    origin = audit.origin_of(deps.host, trial_id)
+    acceptance = deps.sealer.accept(origin, number, sealing.wrap, bytes(leaves), _split(blobs))
+    with audit.writing(deps, trial_id) as tx:
+        log = audit.open_log(deps, tx, trial_id)
+        actor = accounts.require(tx, person, Action.ACTIVATE_LIST, trial_id)
+        deps.sealer.require_accepted(origin, acceptance)
+        return log.append("list.activated", actor, {"list": number})
+
+
+def reseal(deps: Deps, person: Person, design: Design, seed: Seed) -> Entry:
+    """Seal a list anew under the same design and root, where its blobs or their key are lost.
+
+    Where a restore has lost the list's rows altogether, they are made again.
+
+    Args:
+        deps: The service's.
+        person: A statistician of the trial.
+        design: From the escrow.
+        seed: From the escrow.
+
+    Raises:
+        RootMismatchError: They do not give the logged list.
+        AcceptError: A new blob does not open to its commitment.
+    """
+    trial_id, number = design.trial, design.list
+    with deps.database.read() as session:
+        accounts.require(session, person, Action.GENERATE_LIST, trial_id)
+        known = audit.read_state(session, trial_id).lists.get(number)
+    if known is None:
+        raise UnknownRecordError(what=f"list of trial {trial_id} numbered", name=number)
+    origin = audit.origin_of(deps.host, trial_id)
+    sealed = seal_list(generate_list(design, seed), deps.sealer.public_key, origin)
+    if known.root != sealed.root:
+        raise RootMismatchError(list=number)
+    audit.follow(deps, trial_id)
+    blobs = (row.blob for row in sealed.sealed_slots())
+    acceptance = deps.sealer.accept(origin, number, sealed.wrap, sealed.leaves, blobs)
+    with audit.writing(deps, trial_id) as tx:
+        log = audit.open_log(deps, tx, trial_id)
+        actor = accounts.require(tx, person, Action.GENERATE_LIST, trial_id)
+        body: dict[str, Json] = {
+            "list": number,
+            "sealing": acceptance.sealing,
+            "kid": sealed.kid,
+            "wrap_sha256": sealed.wrap_sha256,
+        }
+        entry = log.append("list.resealed", actor, body)
+        stored = {row.number: row for row in queries.list_lists(tx, trial_id)}
+        if number in stored:
+            stored[number].design_sealed = sealed.design_sealed
+        else:
+            _add_list(deps, tx, sealed)
+        _add_sealing(tx, sealed, acceptance.sealing)
+    return entry
+
+
+def read_design(deps: Deps, person: Person, trial_id: str, number: int) -> Design:
+    """Open the restricted design for a statistician, after the look is logged.
+
+    Raises:
+        NotAllowedError: The person is no statistician of this trial now.
+        IntegrityError: The sealed design is not the one that was frozen.
+    """
+    with audit.writing(deps, trial_id) as tx:
+        log = audit.open_log(deps, tx, trial_id)
+        actor = accounts.require(tx, person, Action.READ_DESIGN, trial_id)
+        sealed = _read_list(tx, trial_id, number).design_sealed
+        entry = log.append("design.read", actor, {"list": number})
+    return deps.sealer.open_design(audit.origin_of(deps.host, trial_id), entry.seq, sealed)
+
+
+def log_regeneration(deps: Deps, person: Person, trial_id: str, number: int, root: str) -> bool:
+    """Compare a regenerated root with the sealed one, and log the result, whichever it is."""
+    with audit.writing(deps, trial_id) as tx:
+        log = audit.open_log(deps, tx, trial_id)
+        actor = accounts.require(tx, person, Action.READ_LOG, trial_id)
+        equal = _read_list(tx, trial_id, number).root == root
+        log.append("list.regenerated", actor, {"list": number, "root_equal": equal})
+    return equal
+
+
+def read_slot_to_open(
+    session: Session, trial_id: str, number: int, known: ListState, place: tuple[int, int]
+) -> tuple[bytes, SlotToOpen]:
+    """Return a slot's leaf and what the sealer needs to open it, the leaf proved under the root.
+
+    It is read before a slot is spent too: a leaf that somebody edited would be logged with the
+    slot, which could then never be opened.
+
+    Raises:
+        SealedSlotError: Some of it is missing, or the leaf is not under the logged root.
+    """
+    sealing = max(known.wraps)
+    with hiding_places():
+        leaf, blob, wrap = queries.read_slot_and_wrap(session, trial_id, number, sealing, place)
+        proof = _read_proof(session, (trial_id, number, sealing), known.slots, place)
+        index, size = leaf_index(known.slots, *place), sum(known.slots)
+        verify_inclusion(leaf, index, size, proof, bytes.fromhex(known.root))
+    return leaf, SlotToOpen(blob, wrap, proof)
+
+
+@contextlib.contextmanager
+def hiding_places() -> Iterator[None]:
+    """Turn refusals that name the place of a slot into one that does not.
+
+    They reach people at the sites, for whom order within a stratum helps to find block ends.
+    """
+    try:
+        yield
+    except (TreeError, ListFileError, UnknownRecordError):
+        rule = (
+            "what the database holds of it does not lead to the logged list; nothing is spent or "
+            "shown until the list is sealed again or its rows are restored"
+        )
+        raise SealedSlotError(rule=rule) from None
+
+
+def _read_proof(
+    session: Session, sealing: tuple[str, int, int], slots: Sequence[int], place: tuple[int, int]
+) -> tuple[bytes, ...]:
+    trial_id, number, _ = sealing
+
+    def read(places: Collection[Place]) -> Mapping[Place, bytes]:
+        indices = {slot_at(slots, at): at for level, at in places if level == 0}
+        leaves = queries.read_sealed_leaves(session, *sealing, list(indices))
+        inner = [place for place in places if place[0] > 0]
+        nodes = queries.read_list_nodes(session, trial_id, number, inner)
+        return {**nodes, **{(0, indices[place]): leaf for place, leaf in leaves.items()}}
+
+    return tuple(inclusion_proof(leaf_index(slots, *place), sum(slots), read))
+
+
+def _read_list(session: Session, trial_id: str, number: int) -> RandomizationList:
+    if not 1 <= number <= 9_999:
+        raise UnknownRecordError(what=f"list of trial {trial_id} numbered", name="so")
+    return queries.read_list(session, trial_id, number)
+
+
+def _split(blobs: bytearray) -> Iterator[bytes]:
+    return (bytes(blobs[at : at + BLOB_BYTES]) for at in range(0, len(blobs), BLOB_BYTES))
+
+
+def _store(
+    deps: Deps,
+    person: Person,
+    sealed: SealedList,
+    ratios: Mapping[str, int] | None,
+    escrow: Mapping[str, bytes],
+) -> None:
+    trial_id = sealed.trial
+    with audit.writing(deps, trial_id) as tx:
+        log = audit.open_log(deps, tx, trial_id)
+        actor = accounts.require(tx, person, Action.GENERATE_LIST, trial_id)
+        _require_of_trial(tx, trial_id, sealed.strata, ratios)
+        if sealed.kid != deps.sealer.kid:
+            raise SealedListError(
+                where="kid", rule=f"it is sealed to another key than {deps.sealer.kid}"
+            )
+        frozen: dict[str, Json] = {"list": sealed.list, "design_sha256": sealed.design_sha256}
+        log.append("design.frozen", actor, frozen)
+        facts: dict[str, Json] = {
+            **frozen,
+            "kid": sealed.kid,
+            "root": sealed.root,
+            "sealing": 1,
+            "slots": list(sealed.slots),
+            "wrap_sha256": sealed.wrap_sha256,
+        }
+        log.append("list.sealed", actor, facts)
+        _add_rows(deps, tx, sealed, escrow)
+
+
+def _require_of_trial(
+    session: Session,
+    trial_id: str,
+    strata: Sequence[Stratum],
+    ratios: Mapping[str, int] | None,
+) -> None:
+    definition = enrolments.definition_of(session, trial_id)
+    if tuple(stratum.code for stratum in strata) != definition.strata:
+        raise DesignMismatchError(what="strata", rule="they are not the trial's, in its order")
+    if ratios is not None and ratios != {arm.code: arm.ratio for arm in definition.arms}:
+        raise DesignMismatchError(what="arms", rule="they are not the trial's, in their ratio")
+
+
+def _add_rows(deps: Deps, tx: Transaction, sealed: SealedList, escrow: Mapping[str, bytes]) -> None:
+    _add_list(deps, tx, sealed)
+    _add_sealing(tx, sealed, 1)
+    tx.add_all(
+        EscrowFile(trial_id=sealed.trial, list_number=sealed.list, name=name, ciphertext=data)
+        for name, data in escrow.items()
+    )
+
+
+def _add_list(deps: Deps, tx: Transaction, sealed: SealedList) -> None:
+    """Add what all sealings of a list share: its public shape and its tree."""
+    tx.add(
+        RandomizationList(
+            trial_id=sealed.trial,
+            number=sealed.list,
+            design_sha256=sealed.design_sha256,
+            design_sealed=sealed.design_sealed,
+            root=sealed.root,
+            slots=list(sealed.slots),
+            strata=[stratum.code for stratum in sealed.strata],
+            created_at=deps.clock(),
+        )
+    )
+    tx.flush()
+    leaves = [sealed.leaves[at : at + 32] for at in range(0, len(sealed.leaves), 32)]
+    nodes = (queries.NodeRow(*node) for node in inner_nodes(leaves))
+    queries.add_list_nodes(tx, sealed.trial, sealed.list, nodes)
+
+
+def _add_sealing(tx: Transaction, sealed: SealedList, sealing: int) -> None:
+    tx.add(_sealing_row(sealed, sealing))
+    tx.flush()
+    queries.add_sealed_slots(tx, sealed.trial, sealed.list, sealing, _slot_rows(sealed))
+
+
+def _sealing_row(sealed: SealedList, sealing: int) -> ListSealing:
+    return ListSealing(
+        trial_id=sealed.trial,
+        list_number=sealed.list,
+        sealing=sealing,
+        kid=sealed.kid,
+        wrap=sealed.wrap,
+        wrap_sha256=sealed.wrap_sha256,
+    )
+
+
+def _slot_rows(sealed: SealedList) -> Iterator[queries.SealedSlotRow]:
+    for row in sealed.sealed_slots():
+        yield queries.SealedSlotRow(row.stratum, row.slot, row.leaf, row.blob)

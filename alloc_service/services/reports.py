@@ -1,0 +1,170 @@
+"""Looks at many participants: totals without arms for the manager, counts by arm for the DMC.
+
+Running counts per arm are what a guesser in an open trial needs. So they go to the data
+monitoring committee and the statisticians alone, and each look is logged before it is shown.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from alloc_service.core.canon import Json
+from alloc_service.errors import LogDamagedError
+from alloc_service.log.entry import Entry, read_entry
+from alloc_service.log.state import LogState
+from alloc_service.permissions import Action, Role
+from alloc_service.sealing.sealer import SlotToOpen
+from alloc_service.services import accounts, audit, lists, names
+from alloc_service.services.accounts import Person
+from alloc_service.services.deps import Deps
+from alloc_service.storage import queries
+
+HIDDEN_FROM_SITES = ("slot", "stratum", "list", "leaf")
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How far a trial is, without an arm and without what is left of any list."""
+
+    enrolled: int
+    allocated: int
+    cap: int
+    by_site: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCounts:
+    """Participants by stratum code and arm code; hidden from reprs.
+
+    Attributes:
+        upto: The log's last entry that is counted.
+        counts: By stratum and arm.
+    """
+
+    upto: int
+    counts: Mapping[tuple[str, str], int] = field(repr=False)
+
+
+def count_totals(deps: Deps, person: Person, trial_id: str) -> Totals:
+    """Return totals, for the trial manager and for oversight.
+
+    Raises:
+        NotAllowedError: The person has no role for it.
+    """
+    with deps.database.read() as session:
+        accounts.require(session, person, Action.READ_TOTALS, trial_id)
+        rows = queries.list_enrolments(session, trial_id)
+        assigned = {row.enrolment_id for row in queries.list_assignments(session, trial_id)}
+        cap = audit.read_state(session, trial_id).cap
+    sites = Counter(row.site for row in rows if row.id in assigned)
+    return Totals(len(rows), len(assigned), cap, sites)
+
+
+def count_arms(deps: Deps, person: Person, trial_id: str, purpose: str) -> ArmCounts:
+    """Open every allocation made so far and count by arm, after the look is logged.
+
+    Args:
+        deps: The service's.
+        person: A member of the DMC or a statistician.
+        trial_id: Which trial.
+        purpose: Purpose code, 1-64 of a-z 0-9 . -.
+
+    Raises:
+        LoggedFieldError: The purpose breaks its rule.
+        NotAllowedError: The person has no role for it.
+        LogDamagedError: The stored assignments are not those of the log.
+        FrozenError: The trial is frozen.
+    """
+    names.check_logged_code(purpose, "purpose")
+    with audit.writing(deps, trial_id) as tx:
+        log = audit.open_log(deps, tx, trial_id)
+        actor = accounts.require(tx, person, Action.READ_ARMS, trial_id)
+        logged = set(log.state.assigned)
+        body: dict[str, Json] = {"purpose": purpose, "upto": log.state.size - 1}
+        entry = log.append("arms.read", actor, body)
+    allocated = _read_allocated(deps, trial_id, entry.seq)
+    # A row that somebody removed would make the count wrong without a word.
+    if {enrolment for enrolment, _, _ in allocated} != logged:
+        rule = "the stored assignments are not those that the log tells."
+        raise LogDamagedError(seq=entry.seq, rule=rule)
+    origin = audit.origin_of(deps.host, trial_id)
+    counts: Counter[tuple[str, str]] = Counter()
+    for enrolment, stratum, sealed in allocated:
+        opening = deps.sealer.open(origin, entry.seq, enrolment, sealed).opening
+        counts[stratum, opening.arm] += 1
+    return ArmCounts(entry.seq - 1, counts)
+
+
+def read_log(deps: Deps, person: Person, trial_id: str) -> list[Mapping[str, Json]]:
+    """Return the entries that a person may read, oldest first.
+
+    Oversight reads all of them. Enrolling staff read their own, without list, stratum, slot
+    and leaf: order within a stratum helps to find the ends of blocks.
+
+    Raises:
+        NotAllowedError: The person has no role in the trial that reads its log.
+    """
+    with deps.database.read() as session:
+        whole = accounts.may(session, person, Action.READ_LOG, trial_id)
+        if not whole:
+            accounts.require_role(session, person, Role.PHYSICIAN, trial_id)
+        entries = [read_entry(row.data) for row in queries.read_entries(session, trial_id)]
+    if whole:
+        return [_show(entry, hidden=()) for entry in entries]
+    return [_show(entry, HIDDEN_FROM_SITES) for entry in entries if entry.actor_id == person.id]
+
+
+def export_log(deps: Deps, person: Person, trial_id: str) -> tuple[bytes, str]:
+    """Return the whole log as NDJSON of its exact bytes and its checkpoint, and log that.
+
+    Raises:
+        NotAllowedError: The person may not read the whole log.
+    """
+    with audit.writing(deps, trial_id) as tx:
+        log = audit.open_log(deps, tx, trial_id)
+        actor = accounts.require(tx, person, Action.READ_LOG, trial_id)
+        log.append("log.exported", actor, {"upto": log.state.size - 1})
+    signed = audit.follow(deps, trial_id)
+    with deps.database.read() as session:
+        rows = islice(queries.read_entries(session, trial_id), signed.size)
+        entries = b"".join(row.data + b"\n" for row in rows)
+    return entries, signed.note
+
+
+def _read_allocated(deps: Deps, trial_id: str, until: int) -> list[tuple[str, str, SlotToOpen]]:
+    """Return enrolment, stratum code and sealed slot of each assignment before an entry."""
+    found = []
+    with deps.database.read() as session:
+        state = audit.read_state(session, trial_id)
+        _require_same_assignments(session, trial_id, state)
+        strata = {
+            number: queries.read_strata(session, trial_id, number)
+            for number in state.lists
+            if state.lists[number].root
+        }
+        for enrolment, at in state.assigned.items():
+            if at.seq < until:
+                place, known = (at.stratum, at.slot), state.lists[at.list]
+                _leaf, sealed = lists.read_slot_to_open(session, trial_id, at.list, known, place)
+                found.append((enrolment, strata[at.list][at.stratum], sealed))
+    return found
+
+
+def _require_same_assignments(session: Session, trial_id: str, state: LogState) -> None:
+    told = {UUID(enrolment): tuple(at) for enrolment, at in state.assigned.items()}
+    stored = {
+        row.enrolment_id: (row.entry_seq, row.list_number, row.stratum, row.slot, row.leaf)
+        for row in queries.list_assignments(session, trial_id)
+    }
+    if stored != told:
+        rule = "the stored assignments are not those that the log tells."
+        raise LogDamagedError(seq=state.size, rule=rule)
+
+
+def _show(entry: Entry, hidden: tuple[str, ...]) -> Mapping[str, Json]:
+    body = {name: value for name, value in entry.body.items() if name not in hidden}
+    return {"seq": entry.seq, "time": entry.time, "type": entry.type, "body": body}

@@ -1,0 +1,245 @@
+"""Whoever rules the database can stop an allocation: no other's is shown, no slot is burnt."""
+
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from alloc_service.errors import (
+    BlobLockedError,
+    EnrolmentChangedError,
+    NotAllowedError,
+    NotAuthorizedError,
+    RefusalError,
+    SealedSlotError,
+    TreeError,
+)
+from alloc_service.permissions import Grant, Role
+from alloc_service.services import accounts, reveal
+from alloc_service.services.enrolments import Draft, Typed
+from tests.support.installation import Installation, type_small
+
+on_sqlite = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+
+
+def refusal_of(installation: Installation, call: Callable[[], object]) -> RefusalError:
+    """Return a refusal that shows nothing and stands in the log once, by its code."""
+    before = installation.refused()
+    with pytest.raises(RefusalError) as refusal:
+        call()
+    assert installation.refused() == [*before, refusal.value.code]
+    assert "7Q" not in str(refusal.value)
+    return refusal.value
+
+
+def read_again(installation: Installation, draft: Draft) -> Callable[[], object]:
+    return lambda: reveal.read_again(installation.deps, installation.people["doc"], draft.id)
+
+
+def two_allocated(installation: Installation) -> tuple[Draft, Draft]:
+    drafts = (installation.enrol(), installation.enrol(type_p2()))
+    for draft in drafts:
+        installation.reveal(draft)
+    return drafts
+
+
+def type_p2() -> Typed:
+    return type_small("P-002")
+
+
+# --- the record -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE enrolment SET record = NULL WHERE participant = 'P-001'",
+        "UPDATE enrolment SET record = CAST('{}' AS {bytes}) WHERE participant = 'P-001'",
+        "UPDATE enrolment SET participant = 'P-003' WHERE participant = 'P-001'",
+        "UPDATE enrolment SET site = 'BE02' WHERE participant = 'P-001'",
+    ],
+    ids=["none", "empty", "another number", "another site"],
+)
+def test_a_record_that_was_changed_or_swapped_shows_nothing(
+    active: Installation, kind: str, change: str
+) -> None:
+    draft, other = two_allocated(active)
+    active.attack(change.replace("{bytes}", "BLOB" if kind == "sqlite" else "bytea"))
+
+    person = active.people["far" if "BE02" in change else "doc"]
+    refusal = refusal_of(active, lambda: reveal.read_again(active.deps, person, draft.id))
+    assert isinstance(refusal, EnrolmentChangedError)
+    assert "Tell the data monitoring committee" in str(refusal)
+    assert active.spent() == 2
+    assert reveal.read_again(active.deps, active.people["doc"], other.id).participant == "P-002"
+
+
+def test_two_enrolments_whose_records_were_exchanged_show_neither(active: Installation) -> None:
+    drafts = two_allocated(active)
+    active.exchange("enrolment", "record", "participant = 'P-001'", "participant = 'P-002'")
+
+    for draft in drafts:
+        assert isinstance(refusal_of(active, read_again(active, draft)), EnrolmentChangedError)
+
+
+@pytest.mark.parametrize("column", ["slot", "entry_seq"])
+def test_an_assignment_that_points_elsewhere_shows_nothing(
+    active: Installation, column: str
+) -> None:
+    draft, _ = two_allocated(active)
+    seq = active.entries("slot.assigned")[0].seq
+    change = {"slot": "slot = 4", "entry_seq": "entry_seq = 3"}[column]
+    active.attack(f"UPDATE assignment SET {change} WHERE entry_seq = :seq", seq=seq)
+
+    refusal = refusal_of(active, read_again(active, draft))
+    assert isinstance(refusal, EnrolmentChangedError)
+
+
+def test_rows_exchanged_while_the_sealer_follows_change_nothing_that_is_shown(
+    active: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft, _ = two_allocated(active)
+    first, second = (entry.seq for entry in active.entries("slot.assigned"))
+    follow = active.deps.sealer.follow
+
+    def swap_then_follow(origin: str, since: int, entries: list[bytes]) -> str:
+        note = follow(origin, since, entries)
+        for seq, to in ((second, 999), (first, second)):
+            active.attack(
+                "UPDATE assignment SET entry_seq = :to WHERE entry_seq = :seq", seq=seq, to=to
+            )
+        return note
+
+    with monkeypatch.context() as patch:
+        patch.setattr(active.deps.sealer, "follow", swap_then_follow)
+        shown = reveal.read_again(active.deps, active.people["doc"], draft.id)
+
+    assert (shown.participant, shown.randomization_number) == ("P-001", 1)
+    with pytest.raises(EnrolmentChangedError):
+        reveal.read_again(active.deps, active.people["doc"], draft.id)
+
+
+# --- slots, leaves and wraps ------------------------------------------------------------------
+
+
+def test_blobs_that_were_exchanged_open_nothing_and_stay_their_enrolments_slots(
+    active: Installation,
+) -> None:
+    draft, other = two_allocated(active)
+    place = "stratum = 0 AND slot ="
+    active.exchange("sealed_slot", "blob", f"{place} 0", f"{place} 1")
+
+    for one in (draft, other):
+        assert isinstance(refusal_of(active, read_again(active, one)), BlobLockedError)
+    assert active.spent() == 2
+
+
+LEAVES = {
+    "another's": "UPDATE sealed_slot SET leaf = (SELECT b.leaf FROM sealed_slot AS b"
+    " WHERE b.stratum = 1 AND b.slot = 3) WHERE stratum = 0 AND slot = 0",
+    "its neighbour's edited": "UPDATE sealed_slot SET leaf = (SELECT b.leaf FROM sealed_slot AS b"
+    " WHERE b.stratum = 1 AND b.slot = 3) WHERE stratum = 0 AND slot = 1",
+    "its row removed": "DELETE FROM sealed_slot WHERE stratum = 0 AND slot = 0",
+    "its neighbour removed": "DELETE FROM sealed_slot WHERE stratum = 0 AND slot = 1",
+    "every row removed": "DELETE FROM sealed_slot",
+    "a node edited": "UPDATE list_node SET hash = (SELECT b.hash FROM list_node AS b"
+    " WHERE b.level = 2 AND b.position = 0) WHERE level = 1 AND position = 1",
+    "the nodes removed": "DELETE FROM list_node",
+}
+
+
+@on_sqlite
+@pytest.mark.parametrize("attack", LEAVES.values(), ids=LEAVES)
+def test_a_leaf_that_is_not_under_the_logged_root_is_not_spent(
+    active: Installation, attack: str
+) -> None:
+    draft = active.enrol()
+    active.attack(attack)
+
+    refusal = refusal_of(active, lambda: active.reveal(draft))
+    assert type(refusal) is SealedSlotError
+    assert not re.search(r"\d", str(refusal)), "no place of a slot may be told"
+    assert active.spent() == 0
+    assert active.ask("SELECT count(*) FROM assignment") == [(0,)]
+
+
+@on_sqlite
+@pytest.mark.parametrize("attack", LEAVES.values(), ids=LEAVES)
+def test_a_slot_whose_rows_are_touched_later_is_not_opened_and_its_place_not_told(
+    active: Installation, attack: str
+) -> None:
+    draft = active.enrol()
+    active.reveal(draft)
+    active.attack(attack)
+
+    refusal = refusal_of(active, read_again(active, draft))
+    assert type(refusal) is SealedSlotError
+    assert not re.search(r"\d", str(refusal))
+
+
+def test_a_wrap_that_was_never_logged_opens_nothing(active: Installation) -> None:
+    draft = active.enrol()
+    active.reveal(draft)
+    active.generate(2)
+    active.attack(
+        "UPDATE list_sealing SET wrap = (SELECT b.wrap FROM list_sealing AS b"
+        " WHERE b.list_number = 2) WHERE list_number = 1"
+    )
+
+    assert isinstance(refusal_of(active, read_again(active, draft)), NotAuthorizedError)
+
+
+# --- the log's tree ---------------------------------------------------------------------------
+
+
+def test_a_receipt_that_would_not_verify_is_never_handed_out(active: Installation) -> None:
+    drafts = two_allocated(active)
+    active.attack(
+        "UPDATE log_node SET hash = (SELECT b.hash FROM log_node AS b"
+        " WHERE b.level = 1 AND b.position = 0)"
+    )
+
+    for draft in drafts:
+        with pytest.raises(TreeError):
+            reveal.read_again(active.deps, active.people["doc"], draft.id)
+
+
+def test_a_time_that_was_edited_in_the_log_is_never_shown(active: Installation) -> None:
+    draft, _ = two_allocated(active)
+    entry = active.entries("slot.assigned")[0]
+    edited = entry.data.replace(b"2026-03-02T02:00:00Z", b"2026-03-01T02:00:00Z")
+    active.attack("UPDATE log_entry SET data = :data WHERE seq = :seq", data=edited, seq=entry.seq)
+
+    with pytest.raises(TreeError):
+        reveal.read_again(active.deps, active.people["doc"], draft.id)
+
+
+# --- a role that ends meanwhile ---------------------------------------------------------------
+
+
+def test_a_role_that_ends_while_a_request_waits_opens_nothing(active: Installation) -> None:
+    draft = active.enrol()
+    signature = active.sign(draft)
+    ending, waiting = threading.Event(), threading.Event()
+
+    def slow_clock() -> datetime:
+        ending.set()
+        waiting.wait(0.3)  # long enough for the request to stand before the lock
+        return active.clock.now
+
+    deps = replace(active.deps, clock=slow_clock)
+    thread = threading.Thread(
+        target=accounts.end_grant,
+        args=(deps, active.people["admin"], active.trial, "doc", Grant(Role.PHYSICIAN, "XA01")),
+    )
+    thread.start()
+    assert ending.wait(20)
+    with pytest.raises(NotAllowedError):
+        reveal.reveal(active.deps, active.people["doc"], draft.id, signature)
+    thread.join()
+
+    kinds = [entry.type for entry in active.entries("grant.ended", "slot.assigned")]
+    assert kinds == ["grant.ended"]

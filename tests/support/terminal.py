@@ -1,0 +1,80 @@
+"""A real terminal: a program behind a pseudo-terminal, and somebody who reads and types."""
+
+import contextlib
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+PATIENCE = 120.0
+
+
+class Terminal:
+    """One program at a terminal.
+
+    Attributes:
+        screen: Everything that was shown so far, escapes included.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]", descriptor: int) -> None:
+        self.screen = ""
+        self._process = process
+        self._descriptor = descriptor
+        self._seen = 0
+
+    def expect(self, text: str) -> None:
+        """Wait until a text is shown that was not waited for before."""
+        ends = time.monotonic() + PATIENCE
+        while text not in self.screen[self._seen :]:
+            assert self._read(ends), f"{text!r} was not shown:\n{self.screen}"
+        self._seen = self.screen.index(text, self._seen) + len(text)
+
+    def type(self, text: str) -> None:
+        """Type a line."""
+        os.write(self._descriptor, f"{text}\n".encode())
+
+    def interrupt(self) -> None:
+        """Do what Ctrl-C does at the program's own terminal."""
+        self._process.send_signal(signal.SIGINT)
+
+    def finish(self) -> int:
+        """Read to the end and return the exit code."""
+        ends = time.monotonic() + PATIENCE
+        while self._read(ends):
+            pass
+        return self._process.wait(PATIENCE)
+
+    def _read(self, ends: float) -> bool:
+        ready, _, _ = select.select([self._descriptor], [], [], max(ends - time.monotonic(), 0))
+        if not ready:
+            return False
+        try:
+            data = os.read(self._descriptor, 65_536)
+        except OSError:  # the program has closed its side
+            return False
+        self.screen += data.decode("utf-8", "replace").replace("\r\n", "\n")
+        return bool(data)
+
+
+@contextlib.contextmanager
+def at_terminal(
+    arguments: Sequence[str], environ: Mapping[str, str], folder: Path
+) -> Iterator[Terminal]:
+    """Start a program at a terminal of its own."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        arguments, env=dict(environ), cwd=folder, stdin=slave, stdout=slave, stderr=slave,
+        start_new_session=True,
+    )  # fmt: skip
+    os.close(slave)
+    try:
+        yield Terminal(process, master)
+    finally:
+        os.close(master)
+        if process.poll() is None:
+            process.kill()
+        process.wait(PATIENCE)
