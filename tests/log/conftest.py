@@ -1,14 +1,18 @@
 """What the tests of the log share: the vectors, their keys, and a log that grows."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from alloc_service.errors import IntegrityError, LogFaultError
 from alloc_service.log.note import Signer, Verifier, Witness
+from alloc_service.log.verify import verify_log
 from tests.support.chain import Chain
+from tests.support.forgery import Fault
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
@@ -58,3 +62,28 @@ def witness(log_vector: dict[str, Any]) -> Witness:
 def log_key(log_signer: Signer) -> Verifier:
     """Return the public half of the log's key."""
     return log_signer.verifier
+
+
+@pytest.fixture(scope="session")
+def every(log_vector: dict[str, Any]) -> list[str]:
+    """Return a checkpoint of each size."""
+    return list(log_vector["checkpoints"].values())
+
+
+@pytest.fixture(scope="session")
+def last(every: list[str]) -> list[str]:
+    """Return the checkpoint of the whole log alone."""
+    return every[-1:]
+
+
+@pytest.fixture(scope="session")
+def fault(log_key: Verifier) -> Fault:
+    """Return a check that a log is refused; it gives the first entry named and the last."""
+
+    def check(rows: Sequence[bytes], checkpoints: Sequence[str] = ()) -> tuple[int, int]:
+        with pytest.raises(LogFaultError) as refusal:
+            verify_log(rows, checkpoints, log_key)
+        assert isinstance(refusal.value, IntegrityError)
+        return refusal.value.facts["seq"], refusal.value.facts["last"]  # type: ignore[return-value]
+
+    return check
