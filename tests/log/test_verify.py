@@ -230,6 +230,17 @@ def test_a_stretch_written_anew_is_placed_between_two_checkpoints(
     assert fault(forged, [every[2], every[6]]) == (3, 6)
 
 
+def test_a_row_that_a_checkpoint_vouches_for_is_not_blamed_for_the_next(
+    rows: list[bytes], every: list[str], fault: Fault
+) -> None:
+    torn = [*rows[:5], rewrite(rows[5], prev="0" * 64), *rows[6:]]
+    follower = rewrite(rows[6], prev=read_entry(torn[5]).leaf)
+    forged = [*torn[:6], follower, *rows[7:]]
+
+    assert fault(forged) == (4, 4)  # the shorter story: entry 4 alone was changed
+    assert fault(forged, [every[4]]) == (5, 5)
+
+
 def test_what_follows_a_fault_may_be_broken_too(
     rows: list[bytes], every: list[str], fault: Fault
 ) -> None:

@@ -109,10 +109,19 @@ def test_the_log_of_another_trial_is_refused_for_its_origin(
 ) -> None:
     key = Verifier("rac.example.org/OTHER/audit", bytes(32))
 
-    with pytest.raises(LogFaultError, match=r"from entry 0: .*EXAMPLE-02.*OTHER"):
-        verify_log(rows, (), key)
+    for some in (rows, rows[:1]):
+        with pytest.raises(LogFaultError, match=r"from entry 0: .*EXAMPLE-02.*OTHER") as refusal:
+            verify_log(some, (), key)
+        assert refusal.value.facts["last"] == 0
     same_name = Verifier.parse(notes_vector["checkpoint"]["vkey"])
     assert verify_log(rows, (), same_name).size == SIZE
+
+
+def test_an_entry_right_after_a_good_checkpoint_is_named_as_changed(
+    rows: list[bytes], every: list[str], log_key: Verifier
+) -> None:
+    with pytest.raises(LogFaultError, match=r"from entry 4: it was changed"):
+        verify_log(edited(rows, 4), every, log_key)
 
 
 def test_a_fault_says_what_to_do(rows: list[bytes]) -> None:
