@@ -95,7 +95,7 @@ class Verifier:
         if match is None:
             raise NoteError(rule="a verifier key is spelled name+id+base64")
         typed = decode_base64(match[3], "the verifier key")
-        key = cls(match[1], typed[1:], typed[0] if typed else 0)
+        key = cls(match[1], typed[1:], typed[0])
         if key.key_id.hex() != match[2]:
             raise NoteError(rule="the verifier key's id is not that of its name and bytes")
         return key

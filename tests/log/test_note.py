@@ -205,6 +205,7 @@ def test_a_bad_signature_of_a_known_key_fails_the_note_wherever_it_stands(
         ("=\n", "=\nx"),
         ("=\n", "="),
         ("=\n", "=\r\n"),
+        ("=\n", "=x"),
         ("=\n", "_\n"),
     ],
 )
@@ -217,10 +218,17 @@ def test_a_note_that_is_one_byte_off_is_refused(log_signer: Signer, old: str, ne
         open_note(note.replace(old, new), [log_signer.verifier])
 
 
+def test_a_note_of_signature_lines_alone_is_refused(log_signer: Signer) -> None:
+    for line in (log_signer.sign("\n"), log_signer.sign("")):
+        with pytest.raises(NoteError, match="a blank line"):
+            open_note(line, [log_signer.verifier])
+
+
 def test_a_signature_shorter_than_its_key_id_is_refused(log_signer: Signer) -> None:
     line = log_signer.sign("text\n")
-    short = f"— other {encode_base64(b'1234')}\n"
+    short, shortest = (f"— other {encode_base64(b'12345'[:size])}\n" for size in (4, 5))
 
+    open_note(f"text\n\n{line}{shortest}", [log_signer.verifier])
     with pytest.raises(NoteError, match="shorter than its key id"):
         open_note(f"text\n\n{line}{short}", [log_signer.verifier])
 
