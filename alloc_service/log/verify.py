@@ -100,24 +100,23 @@ def verify_log(
     signed = _open_checkpoints(checkpoints, log_key, witnesses)
     walk = _Walk(iter(entries), signed.roots)
     origin = log_key.name if log_key else None
+    state, tree, leaves = walk.state, walk.tree, walk.leaves
     for data in walk.rows:
         try:
             entry = read_entry(data)
-            fold(walk.state, entry)
+            fold(state, entry)
         except RefusalError as error:
             raise _blame_refused(walk, data, error) from error
         leaf = bytes.fromhex(entry.leaf)
-        walk.leaves.append(leaf)
-        walk.tree.append(leaf)
-        if entry.seq == 0 and origin not in {None, walk.state.origin}:
-            raise _fault(0, 0, f"it is the log {walk.state.origin}, and the key is of {origin}")
-        if walk.state.size in walk.signed:
+        leaves.append(leaf)
+        tree.append(leaf)
+        if entry.seq == 0 and origin not in {None, state.origin}:
+            raise _fault(0, 0, f"it is the log {state.origin}, and the key is of {origin}")
+        if state.size in signed.roots:
             _compare_root(walk)
     _check_end(walk)
     unchecked = tuple(_list_unchecked(walk, signed, log_key))
-    return VerifiedLog(
-        walk.state.size, walk.tree.root(), walk.state.origin, walk.state, signed.count, unchecked
-    )
+    return VerifiedLog(state.size, tree.root(), state.origin, state, signed.count, unchecked)
 
 
 def read_ndjson(data: bytes) -> Iterator[bytes]:
