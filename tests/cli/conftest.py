@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -22,28 +23,37 @@ from tests.support.shell import (
 GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.fixture(scope="session")
-def _cheap() -> Iterator[None]:
-    """Make Argon2 cheap in this process; the stored hashes say so themselves."""
+@contextmanager
+def hashing_cheaply() -> Iterator[None]:
+    """Make Argon2 cheap in this process, while it lasts; the stored hashes say so themselves."""
     with pytest.MonkeyPatch.context() as patch:
         cheap = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
         patch.setattr(passwords, "PasswordHasher", cheap)
         yield
 
 
+@pytest.fixture
+def _cheap() -> Iterator[None]:
+    with hashing_cheaply():
+        yield
+
+
 @pytest.fixture(scope="session")
-def staffed_template(tmp_path_factory: pytest.TempPathFactory, _cheap: None) -> House:
-    return build_staffed(tmp_path_factory.mktemp("staffed"))
+def staffed_template(tmp_path_factory: pytest.TempPathFactory) -> House:
+    with hashing_cheaply():
+        return build_staffed(tmp_path_factory.mktemp("staffed"))
 
 
 @pytest.fixture(scope="session")
 def sealed_template(tmp_path_factory: pytest.TempPathFactory, staffed_template: House) -> House:
-    return build_sealed(staffed_template, tmp_path_factory.mktemp("sealed"))
+    with hashing_cheaply():
+        return build_sealed(staffed_template, tmp_path_factory.mktemp("sealed"))
 
 
 @pytest.fixture(scope="session")
 def active_template(tmp_path_factory: pytest.TempPathFactory, sealed_template: House) -> House:
-    return build_active(sealed_template, tmp_path_factory.mktemp("active"))
+    with hashing_cheaply():
+        return build_active(sealed_template, tmp_path_factory.mktemp("active"))
 
 
 @pytest.fixture

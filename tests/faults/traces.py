@@ -83,6 +83,7 @@ def secrets_of_list(life: Life, deps: Deps, design: Design, digits: str) -> dict
         "its keys": [derive_key(design, seed, name).encode() for name in ("list", "nonce")],
         "a nonce": [word for one in nonces for word in (one.encode(), bytes.fromhex(one))],
         "its salt": [design.salt.encode(), bytes.fromhex(design.salt)],
+        # With the word behind it: a size alone is also a checkpoint's, or a backup member's.
         "a block size": [
             text.encode()
             for block in design.blocks
