@@ -71,6 +71,7 @@ class OpenLog:
         self._tx = tx
         self._trial_id = trial_id
         self._folded = folded
+        self._appended = False
         self.last_path: tuple[bytes, ...] = ()
 
     @property
@@ -111,6 +112,7 @@ class OpenLog:
         state = self._folded.state
         full = {**body, "actor": actor.to_body()}
         entry = write_entry(state.size, state.last, time, type_, full)
+        self._appended = True
         fold(state, entry)
         self.last_path = tuple(self._folded.tree.next_path())
         nodes = self._folded.tree.grow(bytes.fromhex(entry.leaf))
@@ -118,6 +120,15 @@ class OpenLog:
         added = [queries.NodeRow(*node) for node in nodes]
         queries.append_entries(self._tx, self._trial_id, [row], added)
         return entry
+
+    def close(self) -> None:
+        """Let the next one in; what was folded and not committed is forgotten first.
+
+        A refusal that appended nothing costs no new fold of the whole log.
+        """
+        if self._appended and not self._tx.committed:
+            self._folded.drop()
+        self._folded.lock.release()
 
 
 def origin_of(host: str, trial_id: str) -> str:
@@ -145,13 +156,13 @@ def open_log(deps: Deps, tx: Transaction, trial_id: str) -> OpenLog:
     head = queries.lock_log_head(tx, trial_id)
     folded = deps.logs.of(trial_id)
     folded.lock.acquire()
-    tx.on_end(lambda: None if tx.committed else folded.drop())
-    tx.on_end(folded.lock.release)
+    log = OpenLog(deps, tx, trial_id, folded)
+    tx.on_end(log.close)
     _catch_up(tx, trial_id, folded, head)
     _require_well(tx, trial_id, head, deps.sealer.status(origin_of(deps.host, trial_id)))
     if folded.checkpoint:
         queries.add_checkpoint(tx, trial_id, folded.checkpoint.size, folded.checkpoint.note)
-    return OpenLog(deps, tx, trial_id, folded)
+    return log
 
 
 @contextlib.contextmanager

@@ -2,8 +2,10 @@
 
 import os
 import threading
+from collections.abc import Iterator
 
 import pytest
+from sqlalchemy.orm import Session
 
 from alloc_service.core.merkle import leaf_hash, root_of
 from alloc_service.errors import (
@@ -11,11 +13,12 @@ from alloc_service.errors import (
     LogDamagedError,
     RuleError,
     SealerUnwritableError,
+    SignatureError,
     UnknownRecordError,
 )
 from alloc_service.log.note import open_checkpoint
 from alloc_service.permissions import Role
-from alloc_service.services import audit, lists, trials
+from alloc_service.services import audit, lists, reveal, trials
 from alloc_service.services.audit import LoggedActor
 from alloc_service.services.deps import FoldedLogs, SignedCheckpoint
 from alloc_service.storage import queries
@@ -73,6 +76,28 @@ def test_a_rolled_back_entry_leaves_no_trace_in_the_folded_log(active: Installat
     assert len(active.entries()) == size
     active.change_site("BE02", active=False)
     assert active.allocate().randomization_number == 1
+
+
+@on_sqlite
+def test_a_refusal_does_not_fold_the_whole_log_anew(
+    active: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = active.enrol()
+    read: list[int] = []
+    read_entries = queries.read_entries
+
+    def note(session: Session, trial_id: str, since: int = 0) -> Iterator[queries.EntryRow]:
+        read.append(since)
+        return read_entries(session, trial_id, since)
+
+    monkeypatch.setattr(queries, "read_entries", note)
+    with pytest.raises(SignatureError):
+        reveal.reveal(active.deps, active.people["doc"], draft.id, None)
+    read.clear()
+    with pytest.raises(SignatureError):
+        reveal.reveal(active.deps, active.people["doc"], draft.id, None)
+    assert min(read) >= 0
+    assert read.count(0) == 1, "the look back at earlier refusals, in a log this short"
 
 
 def test_several_entries_of_one_transaction_stand_together(active: Installation) -> None:
