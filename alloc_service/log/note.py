@@ -128,6 +128,10 @@ class Signer:
 
     name: str
     _private: Ed25519PrivateKey = field(repr=False)
+    _key_id: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_key_id", self.verifier.key_id)
 
     @property
     def verifier(self) -> Verifier:
@@ -136,7 +140,7 @@ class Signer:
 
     def sign(self, text: str) -> str:
         """Return one signature line over a note's text."""
-        signed = self.verifier.key_id + self._private.sign(text.encode())
+        signed = self._key_id + self._private.sign(text.encode())
         return f"— {self.name} {encode_base64(signed)}\n"
 
 

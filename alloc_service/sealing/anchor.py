@@ -14,7 +14,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from alloc_service.core.merkle import Frontier
 from alloc_service.errors import (
@@ -44,6 +44,8 @@ from alloc_service.sealing.register import Register
 
 __all__ = ["Anchor", "Register"]
 
+_Look: TypeAlias = tuple[int, int, int]  # inode, bytes, nanosecond of the last change
+
 
 class Anchor:
     """One trial's anchor on this host, shared by all processes under its lock.
@@ -65,8 +67,9 @@ class Anchor:
         self.accepted_path = directory / f"{stem}.accepted"
         self._lock = FileLock(directory / f"{stem}.lock")
         self._doubtful = False  # a write failed, and what the disk kept is not known
-        self._damage = ("", (0, 0, 0))  # why, and of which file
+        self._damage: tuple[str, _Look] = ("", (0, 0, 0))  # why, and of which file
         self._followed = (0, "", 0)  # size, last leaf and recoveries that were on disk once
+        self._end: tuple[_Look, tuple[int, str]] | None = None  # a file's end, as read last
         self.forget()
 
     def forget(self) -> None:
@@ -99,18 +102,8 @@ class Anchor:
         """
         if self._born != count_forks():  # another thread of the parent may have been at it
             self.forget()
-        try:
-            descriptor = open_file(self.path, os.O_RDWR)
-        except FileNotFoundError:
-            self.forget()
-            raise AnchorMissingError(origin=self.origin, path=self.path) from None
-        with os.fdopen(descriptor, "r+b") as file:
-            found = os.fstat(descriptor)
-            if (found.st_dev, found.st_ino) != self._inode or found.st_size < self._offset:
-                self.forget()
-                self._inode = (found.st_dev, found.st_ino)
-            if found.st_size > self._offset:
-                self._load(file)
+        if not self._is_as_written():
+            self._catch_up()
         if not self.state.size:
             raise AnchorMissingError(origin=self.origin, path=self.path)
         self._require_no_less()
@@ -146,11 +139,8 @@ class Anchor:
         """
         data = b"".join(entry.data + b"\n" for entry in entries)
         try:
-            if self.path.exists():
-                self._append(data)
-            else:
-                self._rewrite(data)
-        except OSError:
+            self._append(data)
+        except OSError:  # also where there is no anchor: a recovery begins with the whole log
             self._rewrite(data)
         self._ahead = False
         self._followed = (self.state.size, self.state.last, self.state.recoveries)
@@ -239,6 +229,12 @@ class Anchor:
         Raises:
             AnchorDamagedError: The last line is no entry.
         """
+        found, known = self._look(), self._end
+        if known is None or known[0] != found:
+            known = self._end = (found, self._read_end())
+        return known[1]
+
+    def _read_end(self) -> tuple[int, str]:
         try:
             descriptor = open_file(self.path, os.O_RDONLY)
         except FileNotFoundError:
@@ -254,6 +250,28 @@ class Anchor:
         except RefusalError as error:
             raise AnchorDamagedError(path=self.path, where="its end", rule=error) from None
         return last.seq + 1, last.leaf
+
+    def _is_as_written(self) -> bool:
+        """Tell whether the file is the one in memory, and no longer than what is in memory."""
+        try:
+            found = os.lstat(self.path)
+        except FileNotFoundError:
+            return False
+        return (found.st_dev, found.st_ino, found.st_size) == (*self._inode, self._offset)
+
+    def _catch_up(self) -> None:
+        try:
+            descriptor = open_file(self.path, os.O_RDWR)
+        except FileNotFoundError:
+            self.forget()
+            raise AnchorMissingError(origin=self.origin, path=self.path) from None
+        with os.fdopen(descriptor, "r+b") as file:
+            found = os.fstat(descriptor)
+            if (found.st_dev, found.st_ino) != self._inode or found.st_size < self._offset:
+                self.forget()
+                self._inode = (found.st_dev, found.st_ino)
+            if found.st_size > self._offset:
+                self._load(file)
 
     def _load(self, file: BinaryIO) -> None:
         file.seek(self._offset)
@@ -296,12 +314,12 @@ class Anchor:
         self._damage = (str(error), self._look())
         return error
 
-    def _look(self) -> tuple[int, int, int]:
+    def _look(self) -> _Look:
         try:
-            found = self.path.stat()
+            found = os.lstat(self.path)
         except FileNotFoundError:
             return 0, 0, 0
-        return found.st_ino, found.st_size, found.st_mtime_ns
+        return found.st_ino, found.st_size, found.st_ctime_ns
 
     def _is_past(self, block: bytes) -> bool:
         seq = block.partition(b" ")[0]

@@ -60,6 +60,7 @@ class LocalSealer:
         self._register.check(*keys.kids)
         self._registered: set[str] = set()
         self._anchors: dict[str, Anchor] = {}
+        self._signers: dict[str, Signer] = {}
         self._tranche_keys: dict[tuple[str, str, str], TrancheKey] = {}
 
     @property
@@ -277,7 +278,9 @@ class LocalSealer:
         raise ProtocolError(rule=f"{anchor.origin} was never followed here")
 
     def _signer(self, origin: str) -> Signer:
-        return self._keys.signer(origin)
+        if origin not in self._signers:
+            self._signers[origin] = self._keys.signer(origin)
+        return self._signers[origin]
 
     def _sign(self, anchor: Anchor) -> str:
         checkpoint = Checkpoint(anchor.origin, anchor.tree.size, anchor.tree.root())

@@ -9,8 +9,6 @@ its owner has changed it, and grants nothing to himself. What a role opens is in
 import uuid
 from dataclasses import dataclass
 
-from sqlalchemy.orm import Session
-
 from alloc_service.errors import (
     AccountError,
     AccountNameError,
@@ -44,7 +42,7 @@ from alloc_service.services.rights import (
     require_role,
 )
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Transaction
+from alloc_service.storage.engine import Reading, Transaction
 from alloc_service.storage.models import Account
 
 __all__ = [
@@ -225,7 +223,7 @@ def _account(deps: Deps, new: NewAccount, hashed: str, *, must_change: bool) -> 
     )
 
 
-def _trials_of(session: Session, account: Account) -> list[str]:
+def _trials_of(session: Reading, account: Account) -> list[str]:
     """Return the trials whose log names this account's roles: for an administrator, all."""
     found = {row.trial_id for row in queries.list_grants(session, account.id)}
     if None in found:

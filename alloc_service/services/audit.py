@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias, TypeVar
 
-from sqlalchemy.orm import Session
-
 from alloc_service.core.canon import Json
 from alloc_service.core.merkle import inclusion_proof, leaf_hash
 from alloc_service.errors import (
@@ -36,11 +34,11 @@ from alloc_service.sealing.sealer import Status
 from alloc_service.services.deps import Deps, FoldedLog, SignedCheckpoint
 from alloc_service.services.names import check_trial_id
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Transaction
+from alloc_service.storage.engine import Reading, Transaction
 from alloc_service.trial.consent import require_zone
 
 Kept = TypeVar("Kept")
-ReadAlso: TypeAlias = Callable[[Session], None]
+ReadAlso: TypeAlias = Callable[[Reading], None]
 
 PATIENCE_WITH_CLOCK = timedelta(minutes=5)
 
@@ -63,6 +61,7 @@ class OpenLog:
 
     Attributes:
         state: What the log means so far; read it, and change it through `append` alone.
+        followed: How many entries the sealer had followed when this was opened.
         last_path: The audit path of the entry appended last, in the log that ends with it.
     """
 
@@ -72,6 +71,7 @@ class OpenLog:
         self._trial_id = trial_id
         self._folded = folded
         self._appended = False
+        self.followed = 0
         self.last_path: tuple[bytes, ...] = ()
 
     @property
@@ -159,7 +159,9 @@ def open_log(deps: Deps, tx: Transaction, trial_id: str) -> OpenLog:
     log = OpenLog(deps, tx, trial_id, folded)
     tx.on_end(log.close)
     _catch_up(tx, trial_id, folded, head)
-    _require_well(tx, trial_id, head, deps.sealer.status(origin_of(deps.host, trial_id)))
+    status = deps.sealer.status(origin_of(deps.host, trial_id))
+    _require_well(tx, trial_id, head, status)
+    log.followed = status.size
     if folded.checkpoint:
         queries.add_checkpoint(tx, trial_id, folded.checkpoint.size, folded.checkpoint.note)
     return log
@@ -207,12 +209,16 @@ def ask_sealer(deps: Deps, trial_id: str, refusal: RefusalError) -> RefusalError
     return refusal
 
 
-def follow(deps: Deps, trial_id: str, read_also: ReadAlso | None = None) -> SignedCheckpoint:
+def follow(
+    deps: Deps, trial_id: str, since: int | None = None, read_also: ReadAlso | None = None
+) -> SignedCheckpoint:
     """Read back what was committed and let the sealer follow it; no transaction is open.
 
     Args:
         deps: The service's.
         trial_id: Whose log.
+        since: A size that the sealer gave earlier, such as `OpenLog.followed`; asked for now
+            where there is none.
         read_also: What the caller wants to see of the same read.
 
     Returns:
@@ -223,8 +229,8 @@ def follow(deps: Deps, trial_id: str, read_also: ReadAlso | None = None) -> Sign
         BlockedError: The sealer refuses an entry.
         AnchorWriteError: The sealer's disk refused; nothing was followed.
     """
-    origin = origin_of(deps.host, trial_id)
-    since = deps.sealer.status(origin).size
+    if since is None:
+        since = deps.sealer.status(origin_of(deps.host, trial_id)).size
     return _show(deps, trial_id, since, max(since - 1, 0), read_also)
 
 
@@ -268,7 +274,7 @@ def check_health(deps: Deps) -> dict[str, str]:
     return problems
 
 
-def read_state(session: Session, trial_id: str) -> LogState:
+def read_state(session: Reading, trial_id: str) -> LogState:
     """Return what the stored log means, folded from its beginning in this read.
 
     Raises:
@@ -289,7 +295,7 @@ def store_checkpoint(deps: Deps, trial_id: str) -> None:
         folded.stored(pending)
 
 
-def receipt_of(session: Session, trial_id: str, seq: int, signed: SignedCheckpoint) -> Receipt:
+def receipt_of(session: Reading, trial_id: str, seq: int, signed: SignedCheckpoint) -> Receipt:
     """Return the site's receipt of an entry: its proof under a signed checkpoint.
 
     Args:
@@ -354,7 +360,7 @@ def _fold_rows(rows: Iterable[queries.EntryRow], folded: FoldedLog) -> None:
         folded.tree.append(bytes.fromhex(entry.leaf))
 
 
-def _require_well(session: Session, trial_id: str, head: queries.HeadRow, status: Status) -> None:
+def _require_well(session: Reading, trial_id: str, head: queries.HeadRow, status: Status) -> None:
     if status.frozen:
         raise FrozenError(reason=status.frozen)
     if status.blocked:

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from sqlalchemy.orm import Session
-
 from alloc_service.errors import (
     AppendOnlyError,
     BackupError,
@@ -32,7 +30,7 @@ from alloc_service.services.backup_file import (
 )
 from alloc_service.services.deps import Deps
 from alloc_service.storage import rows, schema
-from alloc_service.storage.engine import Database
+from alloc_service.storage.engine import Database, Reading
 
 Progress: TypeAlias = Callable[[int], object]
 
@@ -123,7 +121,7 @@ def _tell_nobody(_rows: int) -> None:
     """Stand in where nobody asked to be told."""
 
 
-def _pack(session: Session, table: str) -> Iterator[list[bytes]]:
+def _pack(session: Reading, table: str) -> Iterator[list[bytes]]:
     """Yield the lines of each member of a table; one that is empty for an empty table."""
     lines: list[bytes] = []
     size, packed = 0, False
@@ -146,7 +144,7 @@ def _parse(path: Path, member: Member, lines: list[bytes]) -> Iterator[rows.Valu
             raise BackupError(path=path, where=where, rule=error) from None
 
 
-def _require_empty(database: Database, session: Session) -> None:
+def _require_empty(database: Database, session: Reading) -> None:
     schema.check_version(session.connection(), database.location)
     rows.lock_tables(session)
     if table := rows.find_filled_table(session):

@@ -16,8 +16,6 @@ from functools import lru_cache
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from alloc_service.core.canon import Json, canon, parse_object
 from alloc_service.errors import (
     AllocatedAlreadyError,
@@ -32,13 +30,16 @@ from alloc_service.services import accounts
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
-from alloc_service.storage.models import Assignment, Enrolment
+from alloc_service.storage.engine import Reading
+from alloc_service.storage.models import Enrolment
+from alloc_service.storage.queries import AssignmentRow, EnrolmentRow
 from alloc_service.trial.consent import Consent, check_consent, read_consent
 from alloc_service.trial.criteria import Eligibility, check_eligibility
 from alloc_service.trial.definition import TrialDefinition
 from alloc_service.trial.factors import DerivedStratum, derive_stratum
 from alloc_service.trial.facts import Facts, read_facts, require_complete, reread_facts
 from alloc_service.trial.identifiers import check_participant_number
+from alloc_service.trial.measurements import compute_scores
 
 FORMAT = "rac-enrolment/1"
 MEANING = "I have checked this record and request the allocation of this participant."
@@ -108,8 +109,9 @@ class Draft:
         """
         require_complete(definition, self.facts)
         check_consent(self.consent.time, requested, now)
-        self.eligibility(definition).require()
-        return derive_stratum(definition, self.facts, self.site)
+        scores = compute_scores(definition, self.facts)
+        check_eligibility(definition, self.facts, self.answers, scores).require()
+        return derive_stratum(definition, self.facts, self.site, scores)
 
     def to_record(self, stratum: DerivedStratum, signature: Mapping[str, Json]) -> bytes:
         """Return the record that is kept and hashed: canonical, with a random salt."""
@@ -143,17 +145,15 @@ def enrol(deps: Deps, person: Person, trial_id: str, site: str, typed: Typed) ->
         with deps.database.write() as tx:
             accounts.require(tx, person, Action.ENROL, trial_id, site)
             definition = definition_of(tx, trial_id)
-            row = Enrolment(
+            row = EnrolmentRow(
                 id=uuid.uuid4(),
                 trial_id=trial_id,
                 site=definition.site(site).code,
                 participant=typed.participant,
                 record=None,
                 draft=write_draft(definition, site, typed),
-                created_by=person.account,
-                created_at=now,
             )
-            tx.add(row)
+            tx.add(Enrolment(**row._asdict(), created_by=person.account, created_at=now))
             tx.flush()
             return read_draft(definition, row)
     except ConstraintError as error:
@@ -176,12 +176,12 @@ def amend(deps: Deps, person: Person, enrolment_id: UUID, typed: Typed) -> Draft
         if row.record is not None or typed.participant != row.participant:
             raise AllocatedAlreadyError(participant=row.participant)
         definition = definition_of(tx, row.trial_id)
-        row.draft = write_draft(definition, row.site, typed)
-        tx.flush()
-        return read_draft(definition, row)
+        draft = write_draft(definition, row.site, typed)
+        queries.write_draft(tx, row.id, draft)
+        return read_draft(definition, row._replace(draft=draft))
 
 
-def read_draft(definition: TrialDefinition, row: Enrolment) -> Draft:
+def read_draft(definition: TrialDefinition, row: EnrolmentRow) -> Draft:
     """Return the draft of a stored enrolment, read by the same rules as when it was typed.
 
     Raises:
@@ -211,7 +211,7 @@ def read_draft(definition: TrialDefinition, row: Enrolment) -> Draft:
     raise EnrolmentChangedError(enrolment=row.id)
 
 
-def definition_of(session: Session, trial_id: str) -> TrialDefinition:
+def definition_of(session: Reading, trial_id: str) -> TrialDefinition:
     """Return a trial's definition, without its restricted design.
 
     Raises:
@@ -233,7 +233,7 @@ def hash_record(record: bytes) -> str:
     return hashlib.sha256(record).hexdigest()
 
 
-def require_same_record(row: Enrolment, logged_sha256: str) -> SignedRecord:
+def require_same_record(row: EnrolmentRow, logged_sha256: str) -> SignedRecord:
     """Check that a stored record is the logged one, and the row's own; return what it shows.
 
     Raises:
@@ -262,10 +262,10 @@ def require_same_record(row: Enrolment, logged_sha256: str) -> SignedRecord:
     raise EnrolmentChangedError(enrolment=row.id)
 
 
-def assignment_of(trial_id: str, entry: Entry) -> Assignment:
+def assignment_of(trial_id: str, entry: Entry) -> AssignmentRow:
     """Return the row that a `slot.assigned` entry stands for."""
     body = entry.body
-    return Assignment(
+    return AssignmentRow(
         enrolment_id=UUID(body["enrolment"]),
         trial_id=trial_id,
         list_number=body["list"],
@@ -301,7 +301,7 @@ def write_draft(definition: TrialDefinition, site: str, typed: Typed) -> bytes:
     )
 
 
-def _hash_draft(row: Enrolment) -> str:
+def _hash_draft(row: EnrolmentRow) -> str:
     signed: dict[str, Json] = {
         "draft": hashlib.sha256(row.draft).hexdigest(),
         "enrolment": str(row.id),

@@ -8,8 +8,6 @@ other part in any.
 import uuid
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from alloc_service.errors import AccountError, SelfGrantError
 from alloc_service.log.entry import Entry
 from alloc_service.permissions import AT_A_SITE, Action, Grant, Role, require_disjoint
@@ -23,6 +21,7 @@ from alloc_service.services.rights import (
     require_administrator,
 )
 from alloc_service.storage import queries
+from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import Account, RoleGrant
 from alloc_service.trial.definition import TrialDefinition
 
@@ -85,7 +84,7 @@ def add_administrator(deps: Deps, administrator: Person, username: str) -> None:
             log.append("grant.added", actor, _subject(account, grant))
 
 
-def list_administrators(session: Session) -> list[str]:
+def list_administrators(session: Reading) -> list[str]:
     """Return the ids of the people who administer the whole installation now."""
     return sorted(
         {
@@ -135,14 +134,14 @@ def make_grant(
     )
 
 
-def _require_site(session: Session, trial_id: str, grant: Grant) -> None:
+def _require_site(session: Reading, trial_id: str, grant: Grant) -> None:
     document = queries.read_trial(session, trial_id).definition
     if grant.site:
         TrialDefinition.from_public_bytes(document).site(grant.site)
 
 
 def _held_now(
-    session: Session, account: Account, trial_id: str | None, grant: Grant
+    session: Reading, account: Account, trial_id: str | None, grant: Grant
 ) -> list[RoleGrant]:
     """Return the rows of an account that give it this very role now, or the installation's."""
     return [
@@ -154,7 +153,7 @@ def _held_now(
     ]
 
 
-def _held_in(session: Session, person: str, trial_id: str | None = None) -> set[Role]:
+def _held_in(session: Reading, person: str, trial_id: str | None = None) -> set[Role]:
     """Return every role that a person ever held in a trial, or in any; the installation's too."""
     return {
         Role(row.role)

@@ -5,39 +5,30 @@ its escrow, encrypted to three custodians, and its seed is forgotten when the ca
 package made offline brings no seed at all. Activation test-opens every blob first.
 """
 
-import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-
-from sqlalchemy.orm import Session
 
 from alloc_service.core.canon import Json
 from alloc_service.core.design import Design, Stratum
 from alloc_service.core.generate import generate as generate_list
-from alloc_service.core.generate import leaf_index, slot_at
-from alloc_service.core.merkle import Place, inclusion_proof, inner_nodes, verify_inclusion
+from alloc_service.core.merkle import inner_nodes
 from alloc_service.core.seed import Seed
 from alloc_service.errors import (
     DesignMismatchError,
-    ListFileError,
     RootMismatchError,
     SealedListError,
-    SealedSlotError,
-    TreeError,
     UnknownRecordError,
 )
 from alloc_service.log.entry import Entry
-from alloc_service.log.state import ListState
 from alloc_service.permissions import Action
 from alloc_service.sealing.envelope import BLOB_BYTES
 from alloc_service.sealing.escrow import escrow_text, write_escrow
 from alloc_service.sealing.package import SealedList, seal_list
-from alloc_service.sealing.sealer import SlotToOpen
 from alloc_service.services import accounts, audit, enrolments
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Transaction
+from alloc_service.storage.engine import Reading, Transaction
 from alloc_service.storage.models import EscrowFile, ListSealing, RandomizationList
 
 
@@ -232,58 +223,7 @@ def log_regeneration(deps: Deps, person: Person, trial_id: str, number: int, roo
     return equal
 
 
-def read_slot_to_open(
-    session: Session, trial_id: str, number: int, known: ListState, place: tuple[int, int]
-) -> tuple[bytes, SlotToOpen]:
-    """Return a slot's leaf and what the sealer needs to open it, the leaf proved under the root.
-
-    It is read before a slot is spent too: a leaf that somebody edited would be logged with the
-    slot, which could then never be opened.
-
-    Raises:
-        SealedSlotError: Some of it is missing, or the leaf is not under the logged root.
-    """
-    sealing = max(known.wraps)
-    with hiding_places():
-        leaf, blob, wrap = queries.read_slot_and_wrap(session, trial_id, number, sealing, place)
-        proof = _read_proof(session, (trial_id, number, sealing), known.slots, place)
-        index, size = leaf_index(known.slots, *place), sum(known.slots)
-        verify_inclusion(leaf, index, size, proof, bytes.fromhex(known.root))
-    return leaf, SlotToOpen(blob, wrap, proof)
-
-
-@contextlib.contextmanager
-def hiding_places() -> Iterator[None]:
-    """Turn refusals that name the place of a slot into one that does not.
-
-    They reach people at the sites, for whom order within a stratum helps to find block ends.
-    """
-    try:
-        yield
-    except (TreeError, ListFileError, UnknownRecordError):
-        rule = (
-            "what the database holds of it does not lead to the logged list; nothing is spent or "
-            "shown until the list is sealed again or its rows are restored"
-        )
-        raise SealedSlotError(rule=rule) from None
-
-
-def _read_proof(
-    session: Session, sealing: tuple[str, int, int], slots: Sequence[int], place: tuple[int, int]
-) -> tuple[bytes, ...]:
-    trial_id, number, _ = sealing
-
-    def read(places: Collection[Place]) -> Mapping[Place, bytes]:
-        indices = {slot_at(slots, at): at for level, at in places if level == 0}
-        leaves = queries.read_sealed_leaves(session, *sealing, list(indices))
-        inner = [place for place in places if place[0] > 0]
-        nodes = queries.read_list_nodes(session, trial_id, number, inner)
-        return {**nodes, **{(0, indices[place]): leaf for place, leaf in leaves.items()}}
-
-    return tuple(inclusion_proof(leaf_index(slots, *place), sum(slots), read))
-
-
-def _read_list(session: Session, trial_id: str, number: int) -> RandomizationList:
+def _read_list(session: Reading, trial_id: str, number: int) -> RandomizationList:
     if not 1 <= number <= 9_999:
         raise UnknownRecordError(what=f"list of trial {trial_id} numbered", name="so")
     return queries.read_list(session, trial_id, number)
@@ -324,7 +264,7 @@ def _store(
 
 
 def _require_of_trial(
-    session: Session,
+    session: Reading,
     trial_id: str,
     strata: Sequence[Stratum],
     ratios: Mapping[str, int] | None,

@@ -130,7 +130,7 @@ def find_record(
         row = queries.find_enrolment_of_participant(session, trial_id, site, participant)
         if row is None:
             raise UnknownRecordError(what=f"enrolment at site {site} with number", name=participant)
-        draft = enrolments.read_draft(definition, row)
+        draft = enrolments.read_draft(definition, queries.row_of(row))
         allocated = queries.find_assignment(session, row.id) is not None
     return RecordToCheck(
         definition=definition,

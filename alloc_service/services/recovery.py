@@ -7,8 +7,8 @@ crash in between leaves the trial frozen, and recovery is run again. It is the o
 takes the append-only triggers off, and it puts them back inside that transaction.
 """
 
+import contextlib
 import hashlib
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -21,8 +21,9 @@ from alloc_service.errors import (
     NotRestorableError,
     RefusalError,
     SecondPersonError,
+    UnknownRecordError,
 )
-from alloc_service.log.entry import Entry, format_time, parse_time, read_entry, write_entry
+from alloc_service.log.entry import Entry, format_time, read_entry, write_entry
 from alloc_service.log.rules import fold
 from alloc_service.log.state import LogState
 from alloc_service.permissions import Action
@@ -31,7 +32,7 @@ from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries, triggers
 from alloc_service.storage.engine import Transaction
-from alloc_service.storage.models import Assignment, Enrolment
+from alloc_service.storage.models import Enrolment
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ def restore_enrolment(
         definition = enrolments.definition_of(tx, trial_id)
         row.site, row.participant, row.created_by = site, typed.participant, person.account
         row.draft = enrolments.write_draft(definition, site, typed)
-        draft = enrolments.read_draft(definition, row)
+        draft = enrolments.read_draft(definition, queries.row_of(row))
         now = deps.clock()
         stratum = draft.require_verified(definition, now, now)
         if stratum.code != definition.strata[log.state.assigned[str(enrolment_id)].stratum]:
@@ -179,9 +180,11 @@ def restore_enrolment(
 
 def _lock_row(deps: Deps, tx: Transaction, enrolment_id: UUID, trial_id: str) -> Enrolment:
     """Return an enrolment's row, locked, or a new one in the place of one that is lost."""
-    if queries.find_enrolment(tx, enrolment_id) is None:
-        return Enrolment(id=enrolment_id, trial_id=trial_id, record=None, created_at=deps.clock())
-    return queries.lock_enrolment(tx, enrolment_id)
+    with contextlib.suppress(UnknownRecordError):
+        queries.lock_enrolment(tx, enrolment_id)
+    return queries.find_enrolment(tx, enrolment_id) or Enrolment(
+        id=enrolment_id, trial_id=trial_id, record=None, created_at=deps.clock()
+    )
 
 
 def _require_without_record(row: Enrolment, state: LogState, site: str) -> None:
@@ -261,21 +264,7 @@ def _rebuild(tx: Transaction, trial_id: str, first: int, entries: Sequence[Entry
     queries.replace_log_nodes(tx, trial_id, [queries.NodeRow(*node) for node in nodes])
     for item in entries:
         if item.type == "slot.assigned":
-            queries.add_assignment(tx, _assignment(trial_id, item))
-
-
-def _assignment(trial_id: str, entry: Entry) -> Assignment:
-    body = entry.body
-    return Assignment(
-        enrolment_id=uuid.UUID(body["enrolment"]),
-        trial_id=trial_id,
-        list_number=body["list"],
-        stratum=body["stratum"],
-        slot=body["slot"],
-        leaf=body["leaf"],
-        entry_seq=entry.seq,
-        assigned_at=parse_time(entry.time),
-    )
+            queries.add_assignment(tx, enrolments.assignment_of(trial_id, item))
 
 
 def _log_rollback(deps: Deps, person: Person, trial_id: str, *, expected: int, found: int) -> None:

@@ -7,8 +7,6 @@ can swell the log with refusals.
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from alloc_service.core.canon import Json
 from alloc_service.errors import RefusalError
 from alloc_service.log.entry import format_time, read_entry
@@ -17,6 +15,7 @@ from alloc_service.services.accounts import Person
 from alloc_service.services.audit import LoggedActor
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
+from alloc_service.storage.engine import Reading
 
 MOST_REFUSALS = 10
 REFUSALS_WITHIN = timedelta(minutes=10)
@@ -42,7 +41,7 @@ def log_refusal(
 
 
 def _has_refused_enough(
-    deps: Deps, session: Session, trial_id: str, size: int, actor: LoggedActor
+    deps: Deps, session: Reading, trial_id: str, size: int, actor: LoggedActor
 ) -> bool:
     since = format_time(deps.clock() - REFUSALS_WITHIN)
     recent = (

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from itertools import islice
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from alloc_service.core.canon import Json
 from alloc_service.errors import LogDamagedError
 from alloc_service.log.entry import Entry, read_entry
 from alloc_service.log.state import LogState
 from alloc_service.permissions import Action, Role
 from alloc_service.sealing.sealer import SlotToOpen
-from alloc_service.services import accounts, audit, lists, names
+from alloc_service.services import accounts, audit, names
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
+from alloc_service.services.slots import SealingTree
 from alloc_service.storage import queries
+from alloc_service.storage.engine import Reading
 
 HIDDEN_FROM_SITES = ("slot", "stratum", "list", "leaf")
 
@@ -141,15 +141,15 @@ def _read_allocated(deps: Deps, trial_id: str, until: int) -> list[tuple[str, st
             for number in state.lists
             if state.lists[number].root
         }
+        trees = {number: SealingTree(trial_id, number, state.lists[number]) for number in strata}
         early = {name: at for name, at in state.assigned.items() if at.seq < until}
         for enrolment, at in early.items():
-            place, known = (at.stratum, at.slot), state.lists[at.list]
-            _leaf, sealed = lists.read_slot_to_open(session, trial_id, at.list, known, place)
+            _leaf, sealed = trees[at.list].read_slot(session, (at.stratum, at.slot))
             found.append((enrolment, strata[at.list][at.stratum], sealed))
     return found
 
 
-def _require_same_assignments(session: Session, trial_id: str, state: LogState) -> None:
+def _require_same_assignments(session: Reading, trial_id: str, state: LogState) -> None:
     # A row that somebody removed or moved would make a count wrong without a word.
     told = {UUID(enrolment): tuple(at) for enrolment, at in state.assigned.items()}
     stored = {

@@ -31,14 +31,15 @@ from alloc_service.log.receipt import Receipt
 from alloc_service.log.state import Assigned, LogState
 from alloc_service.permissions import Action
 from alloc_service.sealing.sealer import SlotToOpen
-from alloc_service.services import accounts, audit, enrolments, lists, refusals
+from alloc_service.services import accounts, audit, enrolments, refusals
 from alloc_service.services.accounts import Person
 from alloc_service.services.audit import LoggedActor, OpenLog
 from alloc_service.services.deps import Deps, SignedCheckpoint
 from alloc_service.services.signatures import Signature, require_fresh, sign
+from alloc_service.services.slots import SealingTree, hiding_places
 from alloc_service.storage import queries
 from alloc_service.storage.engine import Transaction
-from alloc_service.storage.models import Enrolment
+from alloc_service.storage.queries import EnrolmentRow
 from alloc_service.trial.definition import TrialDefinition
 from alloc_service.trial.schedule import FollowUp, follow_up_dates
 
@@ -119,6 +120,7 @@ class _Spent:
 
     Attributes:
         trial: Trial id.
+        followed: How many entries the sealer had followed before.
         entry: The entry of this request, which the sealer opens for.
         assigned: The `slot.assigned` of the enrolment; the same entry, or an earlier one.
         number: Order of allocation in the trial, from 1.
@@ -128,6 +130,7 @@ class _Spent:
     """
 
     trial: str
+    followed: int
     entry: Entry
     assigned: Entry
     number: int
@@ -171,19 +174,18 @@ def _answer(
 
 
 def _read_assigned_again(
-    tx: Transaction, log: OpenLog, row: Enrolment, assigned: Assigned, actor: LoggedActor
+    tx: Transaction, log: OpenLog, row: EnrolmentRow, assigned: Assigned, actor: LoggedActor
 ) -> _Spent:
     trial_id, place = row.trial_id, (assigned.stratum, assigned.slot)
-    known = log.state.lists[assigned.list]
     logged = _require_untouched(tx, row, assigned)
-    _leaf, sealed = lists.read_slot_to_open(tx, trial_id, assigned.list, known, place)
+    _leaf, sealed = _tree(log, trial_id, assigned.list).read_slot(tx, place)
     number = queries.count_assigned_until(tx, trial_id, assigned.seq)
     entry = log.append("slot.reread", actor, {"enrolment": str(row.id), "of": assigned.seq})
     definition = _definition(tx, log, trial_id)
-    return _Spent(trial_id, entry, logged, number, sealed, log.last_path, definition)
+    return _Spent(trial_id, log.followed, entry, logged, number, sealed, log.last_path, definition)
 
 
-def _require_untouched(tx: Transaction, row: Enrolment, assigned: Assigned) -> Entry:
+def _require_untouched(tx: Transaction, row: EnrolmentRow, assigned: Assigned) -> Entry:
     """Return the logged assignment, after the stored rows were found to say the same."""
     stored = queries.find_assignment(tx, row.id)
     logged = read_entry(queries.read_entry(tx, row.trial_id, assigned.seq).data)
@@ -202,7 +204,7 @@ def _assign_next_slot(
     deps: Deps,
     tx: Transaction,
     log: OpenLog,
-    row: Enrolment,
+    row: EnrolmentRow,
     *,
     actor: LoggedActor,
     signature: Signature,
@@ -215,15 +217,14 @@ def _assign_next_slot(
     stratum = draft.require_verified(definition, signature.at, deps.clock())
     _require_open(log.state, row.site, actor)
     number, at = _choose_list(tx, log, trial_id, stratum.code)
-    known = log.state.lists[number]
-    place = at, known.next_slot[at]
-    leaf, sealed = lists.read_slot_to_open(tx, trial_id, number, known, place)
+    place = at, log.state.lists[number].next_slot[at]
+    leaf, sealed = _tree(log, trial_id, number).read_slot(tx, place)
     record = draft.to_record(stratum, signature.to_record())
     entry = log.append("slot.assigned", actor, _assignment(number, place, leaf, row.id, record))
     queries.write_record(tx, row.id, record)
     queries.add_assignment(tx, enrolments.assignment_of(trial_id, entry))
     count = len(log.state.assigned)
-    return _Spent(trial_id, entry, entry, count, sealed, log.last_path, definition)
+    return _Spent(trial_id, log.followed, entry, entry, count, sealed, log.last_path, definition)
 
 
 def _assignment(
@@ -254,6 +255,12 @@ def _definition(tx: Transaction, log: OpenLog, trial_id: str) -> TrialDefinition
     return log.keep("definition", lambda: enrolments.definition_of(tx, trial_id))
 
 
+def _tree(log: OpenLog, trial_id: str, number: int) -> SealingTree:
+    known = log.state.lists[number]
+    name = "tree", number, max(known.wraps)
+    return log.keep(name, lambda: SealingTree(trial_id, number, known))
+
+
 def _choose_list(tx: Transaction, log: OpenLog, trial_id: str, stratum: str) -> tuple[int, int]:
     """Return the lowest active list with a free slot in this stratum, and the stratum's index."""
     lists_now = log.state.lists
@@ -277,15 +284,16 @@ def _open(deps: Deps, spent: _Spent) -> Allocation:
     arm is proved under the checkpoint that the sealer has just signed.
     """
     enrolment_id = UUID(spent.assigned.body["enrolment"])
-    rows: list[Enrolment] = []
+    rows: list[EnrolmentRow] = []
     signed = audit.follow(
         deps,
         spent.trial,
+        spent.followed,
         lambda session: rows.append(queries.read_enrolment(session, enrolment_id)),
     )
     receipt = _prove(deps, spent, signed)
     origin = audit.origin_of(deps.host, spent.trial)
-    with lists.hiding_places():
+    with hiding_places():
         opened = deps.sealer.open(origin, spent.entry.seq, str(enrolment_id), spent.sealed)
     row = rows[0]
     record = enrolments.require_same_record(row, opened.enrolment_sha256)

@@ -9,13 +9,12 @@ somebody stands behind the end of their role.
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from alloc_service.errors import AccountError, NotAllowedError
 from alloc_service.permissions import ALLOWED, Action, Actor, Grant, Role
 from alloc_service.services import names
 from alloc_service.services.audit import LoggedActor
 from alloc_service.storage import queries
+from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import Account
 
 NO_ROLE = "none"
@@ -44,7 +43,7 @@ class Person:
 
 
 def require(
-    session: Session, person: Person, action: Action, trial_id: str, site: str = ""
+    session: Reading, person: Person, action: Action, trial_id: str, site: str = ""
 ) -> LoggedActor:
     """Check, in the transaction of the act, that a person may do this; return the logged actor.
 
@@ -55,19 +54,19 @@ def require(
     return person.logged(actor.role_for(action, site))
 
 
-def may(session: Session, person: Person, action: Action, trial_id: str) -> bool:
+def may(session: Reading, person: Person, action: Action, trial_id: str) -> bool:
     """Tell which of two views a person gets; what guards an act is `require`."""
     roles = {grant.role for grant in _grants_now(session, person, trial_id)}
     return bool(roles & ALLOWED[action])
 
 
-def as_they_are(session: Session, person: Person, trial_id: str) -> LoggedActor:
+def as_they_are(session: Reading, person: Person, trial_id: str) -> LoggedActor:
     """Return a person as a refusal names them: in a role that they hold now, or `none`."""
     roles = sorted(grant.role for grant in _grants_now(session, person, trial_id))
     return LoggedActor(person.id, person.organization, roles[0] if roles else NO_ROLE)
 
 
-def require_role(session: Session, person: Person, role: Role, trial_id: str) -> None:
+def require_role(session: Reading, person: Person, role: Role, trial_id: str) -> None:
     """Check that a person holds a role in the trial now, at whatever site.
 
     Raises:
@@ -77,7 +76,7 @@ def require_role(session: Session, person: Person, role: Role, trial_id: str) ->
         raise NotAllowedError(action="do this", roles=str(role))
 
 
-def require_administrator(session: Session, person: Person) -> LoggedActor:
+def require_administrator(session: Reading, person: Person) -> LoggedActor:
     """Check that a person is an administrator of this installation, whatever the trial."""
     return require(session, person, Action.CHANGE_USERS, EVERY_TRIAL)
 
@@ -87,18 +86,18 @@ def person_of(account: Account) -> Person:
     return Person(account.id, account.person_id, account.display_name, account.organization)
 
 
-def find_person(session: Session, username: str) -> Person | None:
+def find_person(session: Reading, username: str) -> Person | None:
     """Return the person of a user name, also a disabled one; it proves nothing about anybody."""
     account = find(session, username)
     return None if account is None else person_of(account)
 
 
-def find(session: Session, username: str) -> Account | None:
+def find(session: Reading, username: str) -> Account | None:
     """Return the account of a user name, also a disabled one, or None."""
     return queries.find_account(session, username) if names.is_username(username) else None
 
 
-def find_account(session: Session, username: str) -> Account:
+def find_account(session: Reading, username: str) -> Account:
     """Return the account of a user name, also a disabled one.
 
     Raises:
@@ -111,7 +110,7 @@ def find_account(session: Session, username: str) -> Account:
     return account
 
 
-def find_enabled(session: Session, username: str) -> Account:
+def find_enabled(session: Reading, username: str) -> Account:
     """Return the account of a user name that is not disabled.
 
     Raises:
@@ -123,7 +122,7 @@ def find_enabled(session: Session, username: str) -> Account:
     return account
 
 
-def _grants_now(session: Session, person: Person, trial_id: str) -> tuple[Grant, ...]:
+def _grants_now(session: Reading, person: Person, trial_id: str) -> tuple[Grant, ...]:
     if trial_id != EVERY_TRIAL:
         names.check_trial_id(trial_id)
     return tuple(

@@ -9,8 +9,6 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy.orm import Session
-
 from alloc_service.core.merkle import inner_nodes, root_of
 from alloc_service.errors import RootDiffersError, UnknownRecordError
 from alloc_service.log.state import Assigned, ListState
@@ -20,6 +18,7 @@ from alloc_service.services import accounts, audit
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
+from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import RandomizationList
 from alloc_service.storage.queries import SealedSlotRow
 
@@ -94,7 +93,7 @@ def accept_list(deps: Deps, origin: str, number: int, root: str) -> str:
 
 
 def _check(
-    session: Session,
+    session: Reading,
     trial_id: str,
     stored: RandomizationList,
     known: ListState,
@@ -131,7 +130,7 @@ def _check_places(rows: Sequence[SealedSlotRow], known: ListState) -> ListCheck:
 
 
 def _check_nodes(
-    session: Session, trial_id: str, number: int, leaves: Sequence[bytes]
+    session: Reading, trial_id: str, number: int, leaves: Sequence[bytes]
 ) -> ListCheck:
     nodes = {(level, position): value for level, position, value in inner_nodes(leaves)}
     places = list(nodes)

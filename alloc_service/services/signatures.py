@@ -16,7 +16,7 @@ from alloc_service.services import accounts, enrolments, refusals
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
-from alloc_service.storage.models import Enrolment
+from alloc_service.storage.queries import EnrolmentRow
 from alloc_service.trial.consent import require_zone
 
 SIGNATURE_LASTS = timedelta(minutes=5)
@@ -74,7 +74,7 @@ def sign(deps: Deps, username: str, password: str, enrolment_id: UUID) -> Signat
 
 
 def require_fresh(
-    deps: Deps, person: Person, row: Enrolment, signature: Signature | None
+    deps: Deps, person: Person, row: EnrolmentRow, signature: Signature | None
 ) -> Signature:
     """Check that a request is signed by this person, for this very record, just now.
 

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from sqlalchemy.orm import Session
-
 from alloc_service.core.merkle import leaf_hash
 from alloc_service.errors import RefusalError, UnknownRecordError, VerificationError
 from alloc_service.log.entry import Entry, read_entry
@@ -26,6 +24,7 @@ from alloc_service.services.deps import Deps
 from alloc_service.services.verified_lists import StoredLists, find_wrong_node
 from alloc_service.services.verified_records import StoredRecords
 from alloc_service.storage import rows, triggers
+from alloc_service.storage.engine import Reading
 
 UNLOGGED = (
     "Sealed designs, the escrow's files, drafts that were never allocated, passwords and the texts "
@@ -127,7 +126,7 @@ class _Anchor:
 class _StoredTrial:
     """One trial as it is stored, in one state of the database."""
 
-    def __init__(self, deps: Deps, session: Session, trial_id: str) -> None:
+    def __init__(self, deps: Deps, session: Reading, trial_id: str) -> None:
         self._deps = deps
         self._session = session
         self._trial_id = trial_id

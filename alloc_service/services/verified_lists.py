@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import NamedTuple
 
-from sqlalchemy.orm import Session
-
 from alloc_service.core.generate import leaf_index, slot_at
 from alloc_service.core.merkle import Place, inner_nodes, root_of
 from alloc_service.errors import FrozenError, IntegrityError
@@ -22,6 +20,7 @@ from alloc_service.log.entry import Entry
 from alloc_service.sealing.local import LocalSealer
 from alloc_service.services.claims import Claims, ListClaim
 from alloc_service.storage import rows
+from alloc_service.storage.engine import Reading
 
 _CHANGED = "is not that of the leaves below it"
 # After the last place that any slot or node can have.
@@ -41,7 +40,7 @@ class StoredLists:
         unchecked: Grows by what was not there to check.
     """
 
-    session: Session
+    session: Reading
     sealer: LocalSealer
     origin: str
     trial_id: str

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from alloc_service.core.canon import canon, parse_object
 from alloc_service.errors import RefusalError
 from alloc_service.log.entry import Entry, parse_time
 from alloc_service.services import enrolments, recovery
 from alloc_service.services.claims import Claims
 from alloc_service.storage import rows
+from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import Enrolment
+from alloc_service.storage.queries import row_of
 
 _DRAFT = ("answers", "consent", "facts")
 
@@ -30,7 +30,7 @@ class StoredRecords:
         claims: What the log says.
     """
 
-    session: Session
+    session: Reading
     trial_id: str
     claims: Claims
 
@@ -105,7 +105,7 @@ def _compare_record(row: rows.Values | None, sha256: str) -> str | None:
     if row is None or row["record"] is None:
         return "is lost: `alloc restore-enrolment` enters it again"
     try:
-        enrolments.require_same_record(Enrolment(**row), sha256)
+        enrolments.require_same_record(row_of(Enrolment(**row)), sha256)
     except RefusalError:
         return "is another one, or stands under another number"
     if _draft_of(row["record"]) != row["draft"]:

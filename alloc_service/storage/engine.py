@@ -14,9 +14,10 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from typing import Self
 from weakref import WeakSet
 
-from sqlalchemy import Engine, Pool, make_url
+from sqlalchemy import Connection, Pool, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
@@ -30,37 +31,57 @@ from alloc_service.storage.writers import queue_of
 PATIENCE = 30.0
 
 
-class Transaction(Session):
-    """A write transaction: a session that can be told what to do when it has ended.
+class Reading(Session):
+    """A session on a connection whose transaction has begun.
 
     Attributes:
-        committed: Whether the commit was answered.
+        core: The connection itself. What needs no objects, on the way of every request, is asked
+            of it: the session's own way to it costs as much again as the statement.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine, expire_on_commit=False)
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection, expire_on_commit=False)
+        self.core = connection
+
+
+class _Callbacks:
+    """What is called when a transaction has ended, however it ends."""
+
+    def __init__(self) -> None:
         self.committed = False
-        self._after_commit: list[Callable[[], None]] = []
-        self._after_end: list[Callable[[], None]] = []
+        self.after_commit: list[Callable[[], None]] = []
+        self.after_end: list[Callable[[], None]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Call each, also where one fails; a failure is raised then."""
+        with ExitStack() as stack:
+            callbacks = [*(self.after_commit if self.committed else ()), *self.after_end]
+            for callback in reversed(callbacks):
+                stack.callback(callback)
+
+
+class Transaction(Reading):
+    """A write transaction: a session that can be told what to do when it has ended."""
+
+    def __init__(self, connection: Connection, callbacks: _Callbacks) -> None:
+        super().__init__(connection)
+        self._callbacks = callbacks
+
+    @property
+    def committed(self) -> bool:
+        """Return whether the commit was answered."""
+        return self._callbacks.committed
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call this after the commit, in the order of asking; not after a rollback."""
-        self._after_commit.append(callback)
+        self._callbacks.after_commit.append(callback)
 
     def on_end(self, callback: Callable[[], None]) -> None:
         """Call this after commit or rollback, in the order of asking, after all `on_commit`."""
-        self._after_end.append(callback)
-
-    @contextmanager
-    def calling_back(self) -> Iterator[None]:
-        """Run every callback at the end, also where one fails; a failure is raised then."""
-        try:
-            yield
-        finally:
-            callbacks = [*(self._after_commit if self.committed else ()), *self._after_end]
-            with ExitStack() as stack:
-                for callback in reversed(callbacks):
-                    stack.callback(callback)
+        self._callbacks.after_end.append(callback)
 
 
 class Database:
@@ -106,14 +127,19 @@ class Database:
         return f"Database({self.location})"
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
+    def read(self) -> Iterator[Reading]:
         """Open a transaction that sees one state of the database, from its first statement on.
 
         Raises:
             DatabaseError: The database could not be read; the class says why.
         """
-        with self._passed_gate(), as_refusals(self.location), Session(self._reader) as session:
-            yield session
+        with (
+            self._passed_gate(),
+            as_refusals(self.location),
+            self._reader.connect() as connection,
+        ):
+            connection.begin()
+            yield Reading(connection)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -126,20 +152,20 @@ class Database:
             ConstraintError: A named rule of the schema refused a row.
             RuntimeError: This thread is inside a write already.
         """
-        transaction = Transaction(self._writer)
         with (
             self._turn(),
             self._passed_gate(),
-            transaction.calling_back(),
+            _Callbacks() as callbacks,
             as_refusals(self.location),
-            transaction,
+            self._writer.connect() as connection,
         ):
-            transaction.connection()  # begins now: SQLite's lock is ours from here on
+            begun = connection.begin()  # SQLite's lock is ours from here on
+            transaction = Transaction(connection, callbacks)
             yield transaction
             transaction.flush()
             with committing(self.location):
-                transaction.commit()
-            transaction.committed = True
+                begun.commit()
+            callbacks.committed = True
 
     def check(self) -> None:
         """Refuse a database that is unreachable, unsafe or of another schema version.

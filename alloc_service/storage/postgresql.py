@@ -6,8 +6,13 @@ state of the database. Durability is asked for by every session and verified at 
 server that is no standby.
 """
 
-from sqlalchemy import URL, Connection, Engine, create_engine
+import select
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import IsolationLevel
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from alloc_service.errors import DatabaseSettingError
 
@@ -59,7 +64,7 @@ def _engine(url: URL, patience: float, isolation: IsolationLevel, option: str) -
     options = f"-c timezone=UTC -c lock_timeout={int(patience * 1000)} {option}"
     given = url.query.get("options", ())
     given = given if isinstance(given, str) else " ".join(given)
-    return create_engine(
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg").difference_update_query(["options"]),
         connect_args={
             "connect_timeout": 10,
@@ -70,7 +75,19 @@ def _engine(url: URL, patience: float, isolation: IsolationLevel, option: str) -
         pool_size=_KEPT,
         max_overflow=MOST_CONNECTIONS - _KEPT,
         pool_timeout=patience,
-        # A server that was restarted costs the next transaction a new connection, not a refusal.
-        pool_pre_ping=True,
         hide_parameters=True,
     )
+    event.listen(engine, "checkout", _require_open)
+    return engine
+
+
+def _require_open(connection: Any, _entry: ConnectionPoolEntry, _proxy: Any) -> None:
+    """Refuse a kept connection that its server has closed, as a restart does; a new one is made.
+
+    A ping would cost a journey to the server; a server that closes says so by itself, and
+    nothing else is waiting to be read on a connection that nobody uses.
+    """
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        raise DisconnectionError("the server has closed it")

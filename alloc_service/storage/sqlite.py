@@ -103,6 +103,7 @@ def _engine(path: Path, patience: float, connections: int) -> Engine:
     return create_engine(
         "sqlite://",
         creator=connect,
+        paramstyle="named",
         poolclass=QueuePool,
         pool_size=connections,
         max_overflow=0,
@@ -127,12 +128,12 @@ def _prepare(engine: Engine, path: Path, begin: str, pragmas: tuple[str, ...]) -
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        connection.connection.cursor().execute(begin)  # for each transaction: the shortest way
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116  for each transaction: the shortest way
     except OSError:
         return None
     return status.st_dev, status.st_ino

@@ -64,7 +64,10 @@ class Eligibility:
 
 
 def check_eligibility(
-    definition: TrialDefinition, facts: Facts, answers: Mapping[str, str]
+    definition: TrialDefinition,
+    facts: Facts,
+    answers: Mapping[str, str],
+    scores: Sequence[Score] | None = None,
 ) -> Eligibility:
     """Check every criterion against the answers and the facts, complete or not.
 
@@ -72,13 +75,14 @@ def check_eligibility(
         definition: The trial.
         facts: What is known so far; a checked criterion without its facts is unanswered.
         answers: By criterion code `yes` or `no`; a blank is no answer.
+        scores: Those of the facts, where they were computed already.
 
     Raises:
         AnswersError: An answer is neither yes nor no, or belongs to no asked criterion.
     """
     if problems := list(islice(_find_problems(definition, answers), MOST_PROBLEMS)):
         raise AnswersError(problems=problems, typed=answers)
-    scores = compute_scores(definition, facts)
+    scores = compute_scores(definition, facts) if scores is None else scores
     return Eligibility(
         tuple(
             CriterionResult(

@@ -53,7 +53,10 @@ def show_exact(value: Decimal) -> str:
 
 
 def derive_stratum(
-    definition: TrialDefinition, facts: Facts, site: str | None = None
+    definition: TrialDefinition,
+    facts: Facts,
+    site: str | None = None,
+    scores: tuple[Score, ...] | None = None,
 ) -> DerivedStratum:
     """Derive the stratum of a participant.
 
@@ -61,6 +64,7 @@ def derive_stratum(
         definition: The trial.
         facts: All its facts.
         site: The site's code; needed where the site is a factor, else unused.
+        scores: Those of the facts, where they were computed already.
 
     Raises:
         FactsMissingError: A fact is missing, or the site where it is a factor; all are named.
@@ -72,7 +76,7 @@ def derive_stratum(
         missing.append("site")
     if missing:
         raise FactsMissingError(missing=missing)
-    scores = compute_scores(definition, facts)
+    scores = compute_scores(definition, facts) if scores is None else scores
     levels = tuple(
         (factor.code, _find_level(definition, facts, scores, factor, site or ""))
         for factor in definition.factors

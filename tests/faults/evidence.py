@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from alloc_service.core.merkle import Frontier, leaf_hash, root_of
 from alloc_service.log.entry import Entry, parse_time, read_entry
@@ -19,6 +18,7 @@ from alloc_service.log.rules import fold
 from alloc_service.log.state import LogState
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
+from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import Assignment, Base, LogNode
 from tests.faults.life import Life
 
@@ -78,7 +78,7 @@ def _fold_rows(rows: list[queries.EntryRow]) -> tuple[tuple[Entry, ...], LogStat
     return tuple(entries), state
 
 
-def _verify_tree(session: Session, life: Life, entries: tuple[Entry, ...]) -> None:
+def _verify_tree(session: Reading, life: Life, entries: tuple[Entry, ...]) -> None:
     leaves = [leaf_hash(entry.data) for entry in entries]
     nodes = session.scalars(select(LogNode).where(LogNode.trial_id == life.trial)).all()
     expected = {
@@ -94,7 +94,7 @@ def _verify_tree(session: Session, life: Life, entries: tuple[Entry, ...]) -> No
 
 
 def _verify_checkpoints(
-    session: Session, life: Life, deps: Deps, entries: tuple[Entry, ...]
+    session: Reading, life: Life, deps: Deps, entries: tuple[Entry, ...]
 ) -> None:
     key = deps.sealer.log_key(life.origin)
     tree = Frontier()
@@ -107,7 +107,7 @@ def _verify_checkpoints(
         assert checkpoint.root == tree.root(), "a checkpoint is of another log"
 
 
-def _verify_assignments(session: Session, life: Life, entries: tuple[Entry, ...]) -> None:
+def _verify_assignments(session: Reading, life: Life, entries: tuple[Entry, ...]) -> None:
     logged = [entry for entry in entries if entry.type == "slot.assigned"]
     stored = queries.list_assignments(session, life.trial)
     assert [_facts(row) for row in stored] == [

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy.orm import Session
 
 from alloc_service.core.merkle import leaf_hash, root_of
 from alloc_service.errors import (
@@ -22,6 +21,7 @@ from alloc_service.services import audit, lists, reveal, trials
 from alloc_service.services.audit import LoggedActor
 from alloc_service.services.deps import FoldedLogs, SignedCheckpoint
 from alloc_service.storage import queries
+from alloc_service.storage.engine import Reading
 from tests.support.installation import Installation
 
 on_sqlite = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
@@ -86,7 +86,7 @@ def test_a_refusal_does_not_fold_the_whole_log_anew(
     read: list[int] = []
     read_entries = queries.read_entries
 
-    def note(session: Session, trial_id: str, since: int = 0) -> Iterator[queries.EntryRow]:
+    def note(session: Reading, trial_id: str, since: int = 0) -> Iterator[queries.EntryRow]:
         read.append(since)
         return read_entries(session, trial_id, since)
 

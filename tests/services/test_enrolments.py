@@ -52,7 +52,9 @@ def test_a_draft_is_kept_and_read_as_it_was_typed(active: Installation) -> None:
     with active.deps.database.read() as session:
         row = queries.read_enrolment(session, draft.id)
         assert enrolments.read_draft(enrolments.definition_of(session, active.trial), row) == draft
-    assert (row.record, row.created_at, row.created_by) == (
+        kept = queries.find_enrolment(session, draft.id)
+    assert kept is not None
+    assert (kept.record, kept.created_at, kept.created_by) == (
         None,
         START,
         active.people["doc"].account,

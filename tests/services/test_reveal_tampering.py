@@ -1,5 +1,6 @@
 """Whoever rules the database can stop an allocation: no other's is shown, no slot is burnt."""
 
+import contextlib
 import re
 import threading
 from collections.abc import Callable
@@ -174,10 +175,24 @@ def test_a_slot_whose_rows_are_touched_later_is_not_opened_and_its_place_not_tol
     draft = active.enrol()
     active.reveal(draft)
     active.attack(attack)
+    deps = active.open_anew()
 
-    refusal = refusal_of(active, read_again(active, draft))
+    refusal = refusal_of(active, lambda: reveal.read_again(deps, active.people["doc"], draft.id))
     assert type(refusal) is SealedSlotError
     assert not re.search(r"\d", str(refusal))
+
+
+@on_sqlite
+@pytest.mark.parametrize("attack", LEAVES.values(), ids=LEAVES)
+def test_a_service_that_read_the_tree_before_shows_the_same_arm_or_none(
+    active: Installation, attack: str
+) -> None:
+    draft = active.enrol()
+    shown = active.reveal(draft)
+    active.attack(attack)
+
+    with contextlib.suppress(SealedSlotError):
+        assert reveal.read_again(active.deps, active.people["doc"], draft.id).arm == shown.arm
 
 
 def test_a_wrap_that_was_never_logged_opens_nothing(active: Installation) -> None:

@@ -11,13 +11,12 @@ from alloc_service.storage import queries
 from alloc_service.storage.engine import Database
 from alloc_service.storage.models import (
     Account,
-    Assignment,
     Enrolment,
     ListSealing,
     RandomizationList,
     Trial,
 )
-from alloc_service.storage.queries import EntryRow, SealedSlotRow
+from alloc_service.storage.queries import AssignmentRow, EntryRow, SealedSlotRow
 
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 TRIAL = "TEST-STORE"
@@ -109,11 +108,11 @@ def logged(database: Database, trial_id: str) -> list[EntryRow]:
 
 
 @pytest.fixture
-def assign(database: Database, trial_id: str) -> Callable[..., Assignment]:
+def assign(database: Database, trial_id: str) -> Callable[..., AssignmentRow]:
     """Return a function that spends a slot of stratum 0 and stores the assignment."""
 
-    def spend(slot: int, seq: int, enrolment: int) -> Assignment:
-        row = Assignment(
+    def spend(slot: int, seq: int, enrolment: int) -> AssignmentRow:
+        row = AssignmentRow(
             enrolment_id=UUID(int=enrolment),
             trial_id=trial_id,
             list_number=1,

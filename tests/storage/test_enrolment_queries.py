@@ -10,7 +10,8 @@ import pytest
 from alloc_service.errors import AppendOnlyError, UnknownRecordError
 from alloc_service.storage import queries
 from alloc_service.storage.engine import Database
-from alloc_service.storage.models import Assignment, Reason, Trial
+from alloc_service.storage.models import Reason, Trial
+from alloc_service.storage.queries import AssignmentRow
 
 
 def test_enrolments_are_found_by_id_by_number_and_by_site(
@@ -56,14 +57,14 @@ def test_whoever_waits_for_an_enrolment_sees_it_as_the_other_left_it(
         enrolment = queries.lock_enrolment(transaction, enrolment_id)
         waiting.start()
         loaded.wait(0.2)  # on SQLite it waits before its first statement
-        enrolment.draft = b'{"changed":true}'
+        queries.write_draft(transaction, enrolment.id, b'{"changed":true}')
     waiting.join()
 
     assert seen == [b'{"changed":true}']
 
 
 def test_slots_are_spent_in_order_and_counted(
-    database: Database, trial_id: str, assign: Callable[..., Assignment]
+    database: Database, trial_id: str, assign: Callable[..., AssignmentRow]
 ) -> None:
     with database.read() as session:
         assert queries.read_next_slot(session, trial_id, 1, 0) == 0
@@ -80,7 +81,7 @@ def test_slots_are_spent_in_order_and_counted(
         assert (spent.slot, spent.entry_seq) == (1, 11)
 
 
-def test_an_enrolment_spends_one_slot(assign: Callable[..., Assignment], noon: datetime) -> None:
+def test_an_enrolment_spends_one_slot(assign: Callable[..., AssignmentRow], noon: datetime) -> None:
     spent = assign(slot=0, seq=1, enrolment=1)
     assert spent.assigned_at == noon
 

@@ -10,8 +10,7 @@ from sqlalchemy import text
 from alloc_service.errors import AppendOnlyError
 from alloc_service.storage import queries, triggers
 from alloc_service.storage.engine import Database
-from alloc_service.storage.models import Assignment
-from alloc_service.storage.queries import EntryRow, HeadRow, NodeRow
+from alloc_service.storage.queries import AssignmentRow, EntryRow, HeadRow, NodeRow
 
 
 def recover(
@@ -30,7 +29,7 @@ def forked(
     database: Database,
     trial_id: str,
     chain: Callable[..., list[EntryRow]],
-    assign: Callable[..., Assignment],
+    assign: Callable[..., AssignmentRow],
 ) -> list[EntryRow]:
     """Store six entries, nodes, checkpoints, and assignments by the entries 1, 3 and 5."""
     rows = chain(6)
@@ -112,7 +111,7 @@ def test_a_slot_that_a_recovery_took_back_is_the_next_again(
     database: Database,
     trial_id: str,
     forked: list[EntryRow],
-    assign: Callable[..., Assignment],
+    assign: Callable[..., AssignmentRow],
     noon: datetime,
 ) -> None:
     recover(database, trial_id, 3, [forked[3]], noon)

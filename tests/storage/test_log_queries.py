@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.orm import Session
 
 from alloc_service.errors import AppendOnlyError, UnknownRecordError
 from alloc_service.storage import queries, triggers
-from alloc_service.storage.engine import Database
+from alloc_service.storage.engine import Database, Reading
 from alloc_service.storage.queries import EntryRow, HeadRow, NodeRow, SealedSlotRow
 
 NODES = [NodeRow(1, 0, bytes([10]) * 32), NodeRow(1, 1, bytes([11]) * 32), NodeRow(2, 0, bytes(32))]
@@ -134,7 +133,7 @@ def test_nodes_and_leaves_are_read_at_once_and_missing_ones_are_left_out(
     assert nothing == {}
 
 
-def plans_of(database: Database, read: Callable[[Session], object]) -> list[str]:
+def plans_of(database: Database, read: Callable[[Reading], object]) -> list[str]:
     """Return how the database finds the rows of each statement of a read."""
     asked: list[tuple[str, Any]] = []
     with database.read() as session:
@@ -164,7 +163,7 @@ def test_the_rows_of_a_proof_are_found_by_key(
         transaction.execute(text("ANALYZE"))
     places = [(0, 4), (1, 3), (2, 0), (3, 7), (1, 1_000)]
 
-    def read(session: Session) -> None:
+    def read(session: Reading) -> None:
         queries.read_log_nodes(session, trial_id, places)
         queries.read_list_nodes(session, trial_id, 1, places)
         queries.read_sealed_leaves(session, trial_id, 1, 0, places)

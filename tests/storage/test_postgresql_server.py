@@ -24,7 +24,7 @@ from tests.support.postgres_server import PostgresServer
 
 ADD = "INSERT INTO reason (trial_id, entry_seq, salt, text) VALUES ('t', {}, 's', 'because')"
 END_ALL = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
     " WHERE usename = 'alloc' AND pid <> pg_backend_pid()"
 )
 

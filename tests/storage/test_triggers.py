@@ -11,8 +11,7 @@ from sqlalchemy import text
 from alloc_service.errors import AppendOnlyError, ConstraintError, DatabaseError
 from alloc_service.storage import queries, triggers
 from alloc_service.storage.engine import Database
-from alloc_service.storage.models import Assignment
-from alloc_service.storage.queries import EntryRow
+from alloc_service.storage.queries import AssignmentRow, EntryRow
 from tests.support.postgres_server import PostgresServer
 
 LEAF = "'" + "e" * 64 + "'"
@@ -38,7 +37,7 @@ def uuid(number: int) -> str:
 
 @pytest.fixture
 def full(
-    trial_id: str, logged: list[EntryRow], assign: Callable[..., Assignment]
+    trial_id: str, logged: list[EntryRow], assign: Callable[..., AssignmentRow]
 ) -> list[EntryRow]:
     """Store three entries, two assignments and eight sealed slots."""
     assert trial_id == "TEST-STORE"

@@ -22,6 +22,8 @@ from alloc_service.storage.queries.checkpoints import (
     read_checkpoints,
 )
 from alloc_service.storage.queries.enrolments import (
+    AssignmentRow,
+    EnrolmentRow,
     add_assignment,
     count_assigned,
     count_assigned_until,
@@ -35,6 +37,8 @@ from alloc_service.storage.queries.enrolments import (
     read_enrolment,
     read_next_slot,
     remove_assignments,
+    row_of,
+    write_draft,
     write_record,
 )
 from alloc_service.storage.queries.forks import (
@@ -80,7 +84,9 @@ from alloc_service.storage.queries.trials import (
 )
 
 __all__ = [
+    "AssignmentRow",
     "CheckpointRow",
+    "EnrolmentRow",
     "EntryRow",
     "HeadRow",
     "NodeRow",
@@ -137,5 +143,7 @@ __all__ = [
     "remove_assignments",
     "remove_escrow_files",
     "replace_log_nodes",
+    "row_of",
+    "write_draft",
     "write_record",
 ]

@@ -6,12 +6,14 @@ from sqlalchemy import bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from alloc_service.errors import UnknownRecordError
+from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import Account, Base, RoleGrant
+from alloc_service.storage.prepared import Prepared
 
 _accounts = Base.metadata.tables["account"]
 _grants = Base.metadata.tables["role_grant"]
 
-_ROLES_NOW = (
+_ROLES_NOW = Prepared(
     select(_grants.c.role, _grants.c.site)
     .join(_accounts, _accounts.c.id == _grants.c.account_id)
     .where(
@@ -60,7 +62,7 @@ def list_grants(session: Session, account_id: UUID) -> list[RoleGrant]:
 
 
 def list_roles_now(
-    session: Session, account_id: UUID, trial_id: str
+    session: Reading, account_id: UUID, trial_id: str
 ) -> list[tuple[str, str | None]]:
     """Return the roles and sites that an account may act in now; none where it may not act.
 
@@ -68,7 +70,7 @@ def list_roles_now(
     ended, unless it is disabled or its password waits to be changed.
     """
     facts = {"account": account_id, "trial": trial_id}
-    return [(role, site) for role, site in session.execute(_ROLES_NOW, facts)]
+    return [(role, site) for role, site in _ROLES_NOW.run(session, facts)]
 
 
 def list_grants_of_trial(session: Session, trial_id: str) -> list[RoleGrant]:

@@ -3,9 +3,10 @@
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, select, text
-from sqlalchemy.orm import Session
 
+from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import Base
+from alloc_service.storage.prepared import Prepared
 
 _checkpoints = Base.metadata.tables["checkpoint"]
 
@@ -23,29 +24,31 @@ _CHECKPOINT = select(_checkpoints.c.size, _checkpoints.c.note).where(
 _LATEST = _CHECKPOINT.order_by(_checkpoints.c.size.desc()).limit(1)
 _AT = _CHECKPOINT.where(_checkpoints.c.size == bindparam("size"))
 # Two processes may follow the same entry; Ed25519 gives both the same note.
-_ADD = text(
-    "INSERT INTO checkpoint (trial_id, size, note) VALUES (:trial, :size, :note)"
-    " ON CONFLICT (trial_id, size) DO NOTHING"
+_ADD = Prepared(
+    text(
+        "INSERT INTO checkpoint (trial_id, size, note) VALUES (:trial, :size, :note)"
+        " ON CONFLICT (trial_id, size) DO NOTHING"
+    )
 )
 
 
-def add_checkpoint(session: Session, trial_id: str, size: int, note: str) -> None:
+def add_checkpoint(session: Reading, trial_id: str, size: int, note: str) -> None:
     """Keep a note; the one that is there for this size stays."""
-    session.execute(_ADD, {"trial": trial_id, "size": size, "note": note})
+    _ADD.run(session, {"trial": trial_id, "size": size, "note": note})
 
 
 def find_checkpoint(
-    session: Session, trial_id: str, size: int | None = None
+    session: Reading, trial_id: str, size: int | None = None
 ) -> CheckpointRow | None:
     """Return the note of one size, or the latest; None where there is none."""
     facts: dict[str, object] = {"trial": trial_id}
     if size is not None:
         facts["size"] = size
-    row = session.execute(_LATEST if size is None else _AT, facts).one_or_none()
+    row = session.core.execute(_LATEST if size is None else _AT, facts).one_or_none()
     return None if row is None else CheckpointRow(*row)
 
 
-def read_checkpoints(session: Session, trial_id: str) -> list[CheckpointRow]:
+def read_checkpoints(session: Reading, trial_id: str) -> list[CheckpointRow]:
     """Return every note of a log, smallest first."""
-    rows = session.execute(_CHECKPOINT.order_by(_checkpoints.c.size), {"trial": trial_id})
+    rows = session.core.execute(_CHECKPOINT.order_by(_checkpoints.c.size), {"trial": trial_id})
     return [CheckpointRow(*row) for row in rows]

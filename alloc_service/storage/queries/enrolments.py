@@ -1,16 +1,57 @@
 """Enrolments and the slots that they spent."""
 
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from alloc_service.errors import UnknownRecordError
+from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import Assignment, Base, Enrolment
+from alloc_service.storage.prepared import Prepared, as_bytes
 
 _assignments = Base.metadata.tables["assignment"]
 _enrolments = Base.metadata.tables["enrolment"]
 
+
+class EnrolmentRow(NamedTuple):
+    """An enrolment as stored: record and draft are canonical JSON, the record once it is signed."""
+
+    id: UUID
+    trial_id: str
+    site: str
+    participant: str
+    record: bytes | None
+    draft: bytes
+
+
+class AssignmentRow(NamedTuple):
+    """A slot that an enrolment spent, the HEX leaf that commits to it, and the entry that says so.
+
+    `stratum` and `slot` count from 0.
+    """
+
+    enrolment_id: UUID
+    trial_id: str
+    list_number: int
+    stratum: int
+    slot: int
+    leaf: str
+    entry_seq: int
+    assigned_at: datetime
+
+
+_CHOSEN = select(
+    _enrolments.c.trial_id,
+    _enrolments.c.site,
+    _enrolments.c.participant,
+    as_bytes(_enrolments.c.record),
+    as_bytes(_enrolments.c.draft),
+).where(_enrolments.c.id == bindparam("enrolment"))
+_ENROLMENT = Prepared(_CHOSEN)
+_ENROLMENT_LOCKED = Prepared(_CHOSEN.with_for_update())
 _LAST_SLOT = (
     select(_assignments.c.slot)
     .where(
@@ -24,47 +65,55 @@ _LAST_SLOT = (
 _COUNT_UNTIL = select(func.count()).where(
     _assignments.c.trial_id == bindparam("trial"), _assignments.c.entry_seq <= bindparam("until")
 )
-_WRITE_RECORD = (
+_WRITE_RECORD = Prepared(
     update(_enrolments)
     .where(_enrolments.c.id == bindparam("enrolment"))
     .values(record=bindparam("signed"))
 )
-_ADD_ASSIGNMENT = insert(_assignments)
+_WRITE_DRAFT = Prepared(
+    update(_enrolments)
+    .where(_enrolments.c.id == bindparam("enrolment"))
+    .values(draft=bindparam("typed"))
+)
+_ADD_ASSIGNMENT = Prepared(insert(_assignments))
 
 
-def lock_enrolment(session: Session, enrolment_id: UUID) -> Enrolment:
+def lock_enrolment(session: Reading, enrolment_id: UUID) -> EnrolmentRow:
     """Lock an enrolment until the transaction ends, and return it as it is under the lock.
 
     Raises:
         UnknownRecordError: There is none of this id.
     """
-    chosen = select(Enrolment).where(Enrolment.id == enrolment_id).with_for_update()
-    enrolment = session.scalar(chosen.execution_options(populate_existing=True))
-    if enrolment is None:
-        raise UnknownRecordError(what="enrolment", name=enrolment_id)
-    return enrolment
+    return _read_enrolment(session, enrolment_id, locked=True)
 
 
-def write_record(session: Session, enrolment_id: UUID, record: bytes) -> None:
-    """Store the signed record of an enrolment that the caller has locked."""
-    session.execute(_WRITE_RECORD, {"enrolment": enrolment_id, "signed": record})
-
-
-def find_enrolment(session: Session, enrolment_id: UUID) -> Enrolment | None:
-    """Return an enrolment, or None."""
-    return session.get(Enrolment, enrolment_id)
-
-
-def read_enrolment(session: Session, enrolment_id: UUID) -> Enrolment:
+def read_enrolment(session: Reading, enrolment_id: UUID) -> EnrolmentRow:
     """Return an enrolment.
 
     Raises:
         UnknownRecordError: There is none of this id.
     """
-    enrolment = session.get(Enrolment, enrolment_id)
-    if enrolment is None:
-        raise UnknownRecordError(what="enrolment", name=enrolment_id)
-    return enrolment
+    return _read_enrolment(session, enrolment_id, locked=False)
+
+
+def write_record(session: Reading, enrolment_id: UUID, record: bytes) -> None:
+    """Store the signed record of an enrolment that the caller has locked."""
+    _WRITE_RECORD.run(session, {"enrolment": enrolment_id, "signed": record})
+
+
+def write_draft(session: Reading, enrolment_id: UUID, draft: bytes) -> None:
+    """Store another draft of an enrolment that the caller has locked."""
+    _WRITE_DRAFT.run(session, {"enrolment": enrolment_id, "typed": draft})
+
+
+def row_of(enrolment: Enrolment) -> EnrolmentRow:
+    """Return the row that an enrolment stands for."""
+    return EnrolmentRow(*(getattr(enrolment, name) for name in EnrolmentRow._fields))
+
+
+def find_enrolment(session: Session, enrolment_id: UUID) -> Enrolment | None:
+    """Return an enrolment, or None."""
+    return session.get(Enrolment, enrolment_id)
 
 
 def find_enrolment_of_participant(
@@ -97,15 +146,14 @@ def read_next_slot(session: Session, trial_id: str, number: int, stratum: int) -
     return 0 if last is None else last + 1
 
 
-def add_assignment(session: Session, assignment: Assignment) -> None:
+def add_assignment(session: Reading, assignment: AssignmentRow) -> None:
     """Spend a slot.
 
     Raises:
         AppendOnlyError: The slot is not the next, or the enrolment or the entry has one already.
         ConstraintError: Another transaction spent it first.
     """
-    row = {column.name: getattr(assignment, column.name) for column in _assignments.columns}
-    session.execute(_ADD_ASSIGNMENT, row)
+    _ADD_ASSIGNMENT.run(session, assignment._asdict())
 
 
 def remove_assignments(session: Session, trial_id: str) -> None:
@@ -155,3 +203,11 @@ def count_assigned(session: Session, trial_id: str) -> dict[tuple[int, int], int
         .group_by(columns.list_number, columns.stratum)
     )
     return {(number, stratum): count for number, stratum, count in rows}
+
+
+def _read_enrolment(session: Reading, enrolment_id: UUID, *, locked: bool) -> EnrolmentRow:
+    statement = _ENROLMENT_LOCKED if locked else _ENROLMENT
+    row = statement.find(session, {"enrolment": enrolment_id})
+    if row is None:
+        raise UnknownRecordError(what="enrolment", name=enrolment_id)
+    return EnrolmentRow(enrolment_id, *row)

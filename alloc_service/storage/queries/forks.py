@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from sqlalchemy import delete, func, insert, literal, select, update
-from sqlalchemy.orm import Session
 
+from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import (
     Assignment,
     Base,
@@ -22,7 +22,7 @@ _assignments = Base.metadata.tables["assignment"]
 
 
 def move_to_fork(
-    session: Session, trial_id: str, since: int, fork_sha256: str, at: datetime
+    session: Reading, trial_id: str, since: int, fork_sha256: str, at: datetime
 ) -> int:
     """Move the entries from `since` on and their assignments to a new fork; return its number.
 
@@ -49,12 +49,12 @@ def move_to_fork(
     return fork
 
 
-def find_newest_fork(session: Session, trial_id: str) -> int | None:
+def find_newest_fork(session: Reading, trial_id: str) -> int | None:
     """Return the number of a trial's last fork, or None."""
     return session.scalar(select(func.max(Fork.fork)).where(Fork.trial_id == trial_id))
 
 
-def _copy(session: Session, trial_id: str, fork: int, since: int) -> None:
+def _copy(session: Reading, trial_id: str, fork: int, since: int) -> None:
     entries = select(_entries.c.trial_id, literal(fork), _entries.c.seq, _entries.c.data).where(
         _entries.c.trial_id == trial_id, _entries.c.seq >= since
     )
@@ -66,7 +66,7 @@ def _copy(session: Session, trial_id: str, fork: int, since: int) -> None:
     session.execute(insert(ForkAssignment).from_select(["trial_id", "fork", *kept], assignments))
 
 
-def _shorten(session: Session, trial_id: str, size: int) -> None:
+def _shorten(session: Reading, trial_id: str, size: int) -> None:
     past = (LogNode.position + 1).bitwise_lshift(LogNode.level) > size
     session.execute(delete(LogNode).where(LogNode.trial_id == trial_id, past))
     session.execute(

@@ -9,7 +9,9 @@ from sqlalchemy import Select, and_, bindparam, delete, insert, select
 from sqlalchemy.orm import Session
 
 from alloc_service.errors import UnknownRecordError
+from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import Base, EscrowFile, ListSealing, RandomizationList
+from alloc_service.storage.prepared import Prepared, as_bytes
 from alloc_service.storage.queries.log import NodeRow
 from alloc_service.storage.queries.places import Place, at_places, facts_of, in_chunks
 
@@ -42,8 +44,8 @@ _SLOT = _SLOTS.where(
 _SLOTS_IN_ORDER = _SLOTS.order_by(_slots.c.stratum, _slots.c.slot).execution_options(
     yield_per=_CHUNK
 )
-_SLOT_AND_WRAP = (
-    select(_slots.c.leaf, _slots.c.blob, _sealings.c.wrap)
+_SLOT_AND_WRAP = Prepared(
+    select(as_bytes(_slots.c.leaf), as_bytes(_slots.c.blob), as_bytes(_sealings.c.wrap))
     .join(
         _sealings,
         and_(
@@ -132,7 +134,7 @@ def read_latest_sealing(session: Session, trial_id: str, number: int) -> ListSea
 
 
 def read_slot_and_wrap(
-    session: Session, trial_id: str, number: int, sealing: int, place: tuple[int, int]
+    session: Reading, trial_id: str, number: int, sealing: int, place: tuple[int, int]
 ) -> tuple[bytes, bytes, bytes]:
     """Return leaf and blob of the sealed slot at (stratum, slot), and its sealing's wrap.
 
@@ -141,19 +143,21 @@ def read_slot_and_wrap(
     """
     stratum, slot = place
     facts = {**_sealing_facts(trial_id, number, sealing), "of_stratum": stratum, "of_slot": slot}
-    row = session.execute(_SLOT_AND_WRAP, facts).one_or_none()
+    row = _SLOT_AND_WRAP.find(session, facts)
     if row is None:
         raise UnknownRecordError(what=f"sealed slot of list {number} numbered", name=slot)
-    return row.leaf, row.blob, row.wrap
+    leaf, blob, wrap = row
+    return leaf, blob, wrap
 
 
-def read_strata(session: Session, trial_id: str, number: int) -> list[str]:
+def read_strata(session: Reading, trial_id: str, number: int) -> list[str]:
     """Return the codes of a list's strata, in their order.
 
     Raises:
         UnknownRecordError: The trial has no such list.
     """
-    strata = session.execute(_STRATA, {"trial": trial_id, "number": number}).scalar_one_or_none()
+    facts = {"trial": trial_id, "number": number}
+    strata = session.core.execute(_STRATA, facts).scalar_one_or_none()
     if strata is None:
         raise UnknownRecordError(what=f"list of trial {trial_id} numbered", name=number)
     return list(strata)
@@ -200,13 +204,13 @@ def read_sealed_slots(
 
 
 def read_sealed_leaves(
-    session: Session, trial_id: str, number: int, sealing: int, places: Collection[Place]
+    session: Reading, trial_id: str, number: int, sealing: int, places: Collection[Place]
 ) -> dict[Place, bytes]:
     """Return the leaves at (stratum, slot), 32 bytes each, found by key, without their blobs."""
     found: dict[Place, bytes] = {}
     for chunk in in_chunks(places):
         facts = {**_sealing_facts(trial_id, number, sealing), **facts_of(chunk)}
-        rows = session.execute(_leaves_at(len(chunk)), facts)
+        rows = session.core.execute(_leaves_at(len(chunk)), facts)
         found.update({(stratum, slot): leaf for stratum, slot, leaf in rows})
     return found
 
@@ -220,13 +224,13 @@ def add_list_nodes(session: Session, trial_id: str, number: int, nodes: Iterable
 
 
 def read_list_nodes(
-    session: Session, trial_id: str, number: int, places: Collection[Place]
+    session: Reading, trial_id: str, number: int, places: Collection[Place]
 ) -> dict[Place, bytes]:
     """Return the hashes at (level ≥ 1, position), 32 bytes each, found by key."""
     found: dict[Place, bytes] = {}
     for chunk in in_chunks(places):
         facts = {"trial": trial_id, "number": number, **facts_of(chunk)}
-        rows = session.execute(_nodes_at(len(chunk)), facts)
+        rows = session.core.execute(_nodes_at(len(chunk)), facts)
         found.update({(level, position): node for level, position, node in rows})
     return found
 

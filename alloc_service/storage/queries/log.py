@@ -6,16 +6,18 @@ head; a proof costs one read of at most two nodes a level.
 
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from sqlalchemy import CursorResult, Select, bindparam, delete, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, bindparam, delete, insert, select, update
 
 from alloc_service.errors import AppendOnlyError, UnknownRecordError
+from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import Base
+from alloc_service.storage.prepared import Prepared, as_bytes
 from alloc_service.storage.queries.places import Place, at_places, facts_of, in_chunks
 
 _CHUNK = 1_000
+_FEW = 20  # an append's
 
 _heads = Base.metadata.tables["log_head"]
 _entries = Base.metadata.tables["log_entry"]
@@ -46,26 +48,28 @@ class NodeRow(NamedTuple):
     hash: bytes
 
 
-_HEAD = select(_heads.c.size, _heads.c.last_leaf).where(_heads.c.trial_id == bindparam("trial"))
+_OF_TRIAL = select(_heads.c.size, _heads.c.last_leaf).where(_heads.c.trial_id == bindparam("trial"))
+_HEAD = Prepared(_OF_TRIAL)
 # Never SKIP LOCKED: it would hand out slot n+1 while n may still roll back.
-_HEAD_LOCKED = _HEAD.with_for_update()
-_MOVE_HEAD = (
+_HEAD_LOCKED = Prepared(_OF_TRIAL.with_for_update())
+_MOVE_HEAD = Prepared(
     update(_heads)
     .where(_heads.c.trial_id == bindparam("trial"), _heads.c.size == bindparam("old_size"))
     .values(size=bindparam("new_size"), last_leaf=bindparam("new_leaf"))
 )
 
-_ENTRY = select(_entries.c.seq, _entries.c.prev, _entries.c.leaf, _entries.c.data).where(
+_ENTRY = select(_entries.c.seq, _entries.c.prev, _entries.c.leaf, as_bytes(_entries.c.data)).where(
     _entries.c.trial_id == bindparam("trial")
 )
-_ENTRY_AT = _ENTRY.where(_entries.c.seq == bindparam("seq"))
-_ENTRIES_SINCE = (
+_ENTRY_AT = Prepared(_ENTRY.where(_entries.c.seq == bindparam("seq")))
+_ENTRIES_SINCE = Prepared(
     _ENTRY.where(_entries.c.seq >= bindparam("since"))
     .order_by(_entries.c.seq)
     .limit(bindparam("most"))
 )
-_ADD_ENTRY = insert(_entries)
-_ADD_NODE = insert(_nodes)
+_ADD_ENTRY = Prepared(insert(_entries))
+_ADD_NODE = Prepared(insert(_nodes))
+_ADD_NODES = insert(_nodes)
 
 _LEAVES_AT = select(_entries.c.seq, _entries.c.leaf).where(
     _entries.c.trial_id == bindparam("trial"),
@@ -81,7 +85,7 @@ def _nodes_at(count: int) -> Select[Any]:
     )
 
 
-def lock_log_head(session: Session, trial_id: str) -> HeadRow:
+def lock_log_head(session: Reading, trial_id: str) -> HeadRow:
     """Lock a trial's log until the transaction ends, and return its head as it is under the lock.
 
     Raises:
@@ -90,7 +94,7 @@ def lock_log_head(session: Session, trial_id: str) -> HeadRow:
     return _read_head(session, trial_id, locked=True)
 
 
-def read_log_head(session: Session, trial_id: str) -> HeadRow:
+def read_log_head(session: Reading, trial_id: str) -> HeadRow:
     """Return the head of a trial's log.
 
     Raises:
@@ -99,23 +103,23 @@ def read_log_head(session: Session, trial_id: str) -> HeadRow:
     return _read_head(session, trial_id, locked=False)
 
 
-def read_entry(session: Session, trial_id: str, seq: int) -> EntryRow:
+def read_entry(session: Reading, trial_id: str, seq: int) -> EntryRow:
     """Return one entry.
 
     Raises:
         UnknownRecordError: The log has no such entry.
     """
-    row = session.execute(_ENTRY_AT, {"trial": trial_id, "seq": seq}).one_or_none()
+    row = _ENTRY_AT.find(session, {"trial": trial_id, "seq": seq})
     if row is None:
         raise UnknownRecordError(what=f"entry of the log of {trial_id} numbered", name=seq)
     return EntryRow(*row)
 
 
-def read_entries(session: Session, trial_id: str, since: int = 0) -> Iterator[EntryRow]:
+def read_entries(session: Reading, trial_id: str, since: int = 0) -> Iterator[EntryRow]:
     """Yield every stored entry from `since` on, in order, also past one that is missing."""
     facts = {"trial": trial_id, "since": since, "most": _CHUNK}
     while True:
-        rows = session.execute(_ENTRIES_SINCE, facts).all()
+        rows = _ENTRIES_SINCE.run(session, facts).fetchall()
         yield from (EntryRow(*row) for row in rows)
         if len(rows) < _CHUNK:
             return
@@ -123,7 +127,7 @@ def read_entries(session: Session, trial_id: str, since: int = 0) -> Iterator[En
 
 
 def append_entries(
-    session: Session, trial_id: str, entries: Sequence[EntryRow], nodes: Sequence[NodeRow]
+    session: Reading, trial_id: str, entries: Sequence[EntryRow], nodes: Sequence[NodeRow]
 ) -> None:
     """Add entries at the end of a log that the caller has locked, and move its head.
 
@@ -137,8 +141,8 @@ def append_entries(
         AppendOnlyError: The first is not the next entry, or an entry does not follow the last.
     """
     last = entries[-1]
-    moved = session.execute(
-        _MOVE_HEAD,
+    moved = _MOVE_HEAD.run(
+        session,
         {
             "trial": trial_id,
             "old_size": entries[0].seq,
@@ -146,14 +150,15 @@ def append_entries(
             "new_leaf": last.leaf,
         },
     )
-    if cast("CursorResult[object]", moved).rowcount != 1:
+    if moved.rowcount != 1:
         raise AppendOnlyError(rule="log_head_counts_the_entries")
-    session.execute(_ADD_ENTRY, [{"trial_id": trial_id, **row._asdict()} for row in entries])
+    for row in entries:
+        _ADD_ENTRY.run(session, {"trial_id": trial_id, **row._asdict()})
     _add_nodes(session, trial_id, nodes)
 
 
 def read_log_nodes(
-    session: Session, trial_id: str, places: Collection[Place]
+    session: Reading, trial_id: str, places: Collection[Place]
 ) -> dict[Place, bytes]:
     """Return the hashes at (level, position), 32 bytes each; those of level 0 are leaves.
 
@@ -163,29 +168,33 @@ def read_log_nodes(
     found: dict[Place, bytes] = {}
     leaves = [position for level, position in places if level == 0]
     if leaves:
-        rows = session.execute(_LEAVES_AT, {"trial": trial_id, "seqs": leaves})
+        rows = session.core.execute(_LEAVES_AT, {"trial": trial_id, "seqs": leaves})
         found.update({(0, seq): bytes.fromhex(leaf) for seq, leaf in rows})
     for chunk in in_chunks([place for place in places if place[0] > 0]):
         facts = {"trial": trial_id, **facts_of(chunk)}
-        nodes = session.execute(_nodes_at(len(chunk)), facts)
+        nodes = session.core.execute(_nodes_at(len(chunk)), facts)
         found.update({(level, position): node for level, position, node in nodes})
     return found
 
 
-def replace_log_nodes(session: Session, trial_id: str, nodes: Sequence[NodeRow]) -> None:
+def replace_log_nodes(session: Reading, trial_id: str, nodes: Sequence[NodeRow]) -> None:
     """Put these in the place of all nodes of a log: they are derived, and can be made anew."""
-    session.execute(delete(_nodes).where(_nodes.c.trial_id == trial_id))
+    session.core.execute(delete(_nodes).where(_nodes.c.trial_id == trial_id))
     _add_nodes(session, trial_id, nodes)
 
 
-def _read_head(session: Session, trial_id: str, locked: bool) -> HeadRow:
-    row = session.execute(_HEAD_LOCKED if locked else _HEAD, {"trial": trial_id}).one_or_none()
+def _read_head(session: Reading, trial_id: str, locked: bool) -> HeadRow:
+    row = (_HEAD_LOCKED if locked else _HEAD).find(session, {"trial": trial_id})
     if row is None:
         raise UnknownRecordError(what="log of a trial", name=trial_id)
     return HeadRow(*row)
 
 
-def _add_nodes(session: Session, trial_id: str, nodes: Sequence[NodeRow]) -> None:
+def _add_nodes(session: Reading, trial_id: str, nodes: Sequence[NodeRow]) -> None:
+    if len(nodes) < _FEW:
+        for row in nodes:
+            _ADD_NODE.run(session, {"trial_id": trial_id, **row._asdict()})
+        return
     for start in range(0, len(nodes), _CHUNK):
         rows = nodes[start : start + _CHUNK]
-        session.execute(_ADD_NODE, [{"trial_id": trial_id, **row._asdict()} for row in rows])
+        session.core.execute(_ADD_NODES, [{"trial_id": trial_id, **row._asdict()} for row in rows])

@@ -12,14 +12,19 @@ from sqlalchemy import BigInteger, Column, ColumnElement, text
 Place = tuple[int, int]
 
 # A proof in a log of a million entries needs about forty.
-MOST_AT_ONCE = 200
+MOST_AT_ONCE = 128
 
 
 def in_chunks(places: Collection[Place]) -> Iterator[Sequence[Place]]:
-    """Yield the places in groups that one statement can ask for; nothing where there are none."""
+    """Yield the places in groups that one statement can ask for; nothing where there are none.
+
+    A group has 1, 2, 4, 8 … places, the last one repeated: a statement of each length is
+    compiled and planned once, and there are few lengths.
+    """
     remaining = iter(places)
     while chunk := list(islice(remaining, MOST_AT_ONCE)):
-        yield chunk
+        full = 1 << (len(chunk) - 1).bit_length()
+        yield chunk + chunk[-1:] * (full - len(chunk))
 
 
 def at_places(first: Column[int], second: Column[int], count: int) -> ColumnElement[bool]:

@@ -4,6 +4,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from alloc_service.errors import UnknownRecordError
+from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import Base, LogHead, Reason, Trial
 
 _trials = Base.metadata.tables["trial"]
@@ -32,13 +33,13 @@ def read_trial(session: Session, trial_id: str) -> Trial:
     return trial
 
 
-def read_definition(session: Session, trial_id: str) -> bytes:
+def read_definition(session: Reading, trial_id: str) -> bytes:
     """Return the stored definition of a trial.
 
     Raises:
         UnknownRecordError: There is none of this id.
     """
-    definition = session.execute(_DEFINITION, {"trial": trial_id}).scalar_one_or_none()
+    definition = session.core.execute(_DEFINITION, {"trial": trial_id}).scalar_one_or_none()
     if definition is None:
         raise UnknownRecordError(what="trial", name=trial_id)
     return bytes(definition)

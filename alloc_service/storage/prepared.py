@@ -1,0 +1,72 @@
+"""Statements on the way of every request: compiled once, run on the driver's own cursor.
+
+SQLAlchemy writes the SQL and converts what goes in, as ever; what it does at each execution
+beside that costs several times the statement itself. What comes out is what the driver gives:
+text, integers and bytes, so nothing else is selected this way. An error is the driver's, which
+`Database` turns into a refusal like SQLAlchemy's own.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from sqlalchemy import BindParameter, ColumnElement, Dialect, LargeBinary, cast
+from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.sql.schema import Column
+
+from alloc_service.storage.engine import Reading
+
+Convert: TypeAlias = Callable[[Any], Any]
+
+
+class _Compiled(NamedTuple):
+    text: str
+    constants: Mapping[str, object]
+    converters: Mapping[str, Convert]
+
+
+def as_bytes(column: Column[bytes]) -> ColumnElement[bytes]:
+    """Return a column whose values are bytes, also where somebody put text into SQLite's."""
+    return cast(column, LargeBinary).label(column.name)
+
+
+class Prepared:
+    """One statement, all of whose values are named parameters."""
+
+    def __init__(self, statement: ClauseElement) -> None:
+        self._statement = statement
+        self._compiled: dict[str, _Compiled] = {}
+
+    def run(self, session: Reading, facts: Mapping[str, object]) -> Any:
+        """Run it with these values; return the driver's cursor.
+
+        Raises:
+            sqlite3.Error: As the driver says.
+            psycopg.Error: As the driver says.
+        """
+        dialect = session.core.dialect
+        compiled = self._compiled.get(dialect.name) or self._compile(dialect)
+        given = {**compiled.constants, **facts}
+        for name, convert in compiled.converters.items():
+            given[name] = convert(given[name])
+        cursor = session.core.connection.cursor()
+        cursor.execute(compiled.text, given)
+        return cursor
+
+    def find(self, session: Reading, facts: Mapping[str, object]) -> Sequence[Any] | None:
+        """Run it and return the one row that it finds, or None."""
+        rows = self.run(session, facts).fetchall()
+        return rows[0] if rows else None
+
+    def _compile(self, dialect: Dialect) -> _Compiled:
+        compiled = self._statement.compile(dialect=dialect)
+        binds: Mapping[str, BindParameter[Any]] = getattr(compiled, "binds", {})
+        self._compiled[dialect.name] = _Compiled(
+            str(compiled),
+            {name: bind.value for name, bind in binds.items() if not bind.required},
+            {
+                name: convert
+                for name, bind in binds.items()
+                if (convert := bind.type.dialect_impl(dialect).bind_processor(dialect)) is not None
+            },
+        )
+        return self._compiled[dialect.name]
