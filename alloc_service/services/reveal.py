@@ -179,7 +179,7 @@ def _read_assigned_again(
     trial_id, place = row.trial_id, (assigned.stratum, assigned.slot)
     logged = _require_untouched(tx, row, assigned)
     _leaf, sealed = _tree(log, trial_id, assigned.list).read_slot(tx, place)
-    number = queries.count_assigned_until(tx, trial_id, assigned.seq)
+    number = sum(at.seq <= assigned.seq for at in log.state.assigned.values())
     entry = log.append("slot.reread", actor, {"enrolment": str(row.id), "of": assigned.seq})
     definition = _definition(tx, log, trial_id)
     return _Spent(trial_id, log.followed, entry, logged, number, sealed, log.last_path, definition)
