@@ -4,12 +4,14 @@ import contextlib
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 
 from alloc_service.errors import (
+    AppendOnlyError,
     BlobLockedError,
     EnrolmentChangedError,
     NotAllowedError,
@@ -21,7 +23,8 @@ from alloc_service.errors import (
 from alloc_service.permissions import Grant, Role
 from alloc_service.services import accounts, reveal
 from alloc_service.services.enrolments import Draft, Typed
-from tests.support.installation import Installation, type_small
+from alloc_service.services.reveal import Allocation
+from tests.support.installation import START, Installation, type_small
 
 on_sqlite = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 
@@ -51,6 +54,37 @@ def type_p2() -> Typed:
     return type_small("P-002")
 
 
+def facts_of(allocation: Allocation) -> dict[str, object]:
+    """Return all that is shown but the receipt, which is under another checkpoint each time."""
+    names = [field.name for field in fields(allocation) if field.name != "receipt"]
+    return {name: getattr(allocation, name) for name in names}
+
+
+def require_nothing_is_shown(installation: Installation, draft: Draft) -> None:
+    """Ask for an allocation in both ways: each is refused and logged, and spends no slot."""
+    spent = installation.entries("slot.assigned")
+    for ask in (read_again(installation, draft), lambda: installation.reveal(draft)):
+        assert isinstance(refusal_of(installation, ask), EnrolmentChangedError)
+    assert installation.entries("slot.assigned") == spent
+
+
+def change_assignment(installation: Installation, draft: Draft, column: str, value: object) -> None:
+    """Change one column of an enrolment's assignment, constraints or not."""
+    ids = {"now": spell(installation, draft.id), "value": spell(installation, value)}
+    change = f"UPDATE assignment SET {column} = :value WHERE enrolment_id = :now"
+    installation.attack(change, **ids)
+
+
+def spell(installation: Installation, value: object) -> object:
+    """Return a value as the database stores it: SQLite knows neither ids nor times."""
+    if installation.deps.database.dialect == "sqlite":
+        if isinstance(value, UUID):
+            return value.hex
+        if isinstance(value, datetime):
+            return value.strftime("%Y-%m-%d %H:%M:%S.%f")
+    return value
+
+
 # --- the record -------------------------------------------------------------------------------
 
 
@@ -68,6 +102,7 @@ def test_a_record_that_was_changed_or_swapped_shows_nothing(
     active: Installation, kind: str, change: str
 ) -> None:
     draft, other = two_allocated(active)
+    before = reveal.read_again(active.deps, active.people["doc"], other.id)
     active.attack(change.replace("{bytes}", "BLOB" if kind == "sqlite" else "bytea"))
 
     person = active.people["far" if "BE02" in change else "doc"]
@@ -75,7 +110,8 @@ def test_a_record_that_was_changed_or_swapped_shows_nothing(
     assert isinstance(refusal, EnrolmentChangedError)
     assert "Tell the data monitoring committee" in str(refusal)
     assert active.spent() == 2
-    assert reveal.read_again(active.deps, active.people["doc"], other.id).participant == "P-002"
+    again = reveal.read_again(active.deps, active.people["doc"], other.id)
+    assert facts_of(again) == facts_of(before)
 
 
 def test_two_enrolments_whose_records_were_exchanged_show_neither(active: Installation) -> None:
@@ -86,23 +122,130 @@ def test_two_enrolments_whose_records_were_exchanged_show_neither(active: Instal
         assert isinstance(refusal_of(active, read_again(active, draft)), EnrolmentChangedError)
 
 
-@pytest.mark.parametrize("column", ["slot", "entry_seq"])
-def test_an_assignment_that_points_elsewhere_shows_nothing(
-    active: Installation, column: str
+# --- the assignment ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["running", "restarted"])
+@pytest.mark.parametrize("removed", ["first", "last"])
+def test_an_enrolment_whose_assignment_was_removed_gets_neither_its_arm_nor_a_second_slot(
+    active: Installation, removed: str, restarted: bool
+) -> None:
+    draft, other = active.enrol(), active.enrol(type_p2())
+    shown = {one.id: active.reveal(one) for one in (draft, other)}
+    victim, spared = (draft, other) if removed == "first" else (other, draft)
+    active.attack("DELETE FROM assignment WHERE enrolment_id = :id", id=spell(active, victim.id))
+    if restarted:
+        active.deps = active.open_anew()
+
+    require_nothing_is_shown(active, victim)
+    again = reveal.read_again(active.deps, active.people["doc"], spared.id)
+    assert facts_of(again) == facts_of(shown[spared.id]), "a removed row moved a number"
+
+
+def test_after_an_assignment_was_removed_the_next_slot_is_the_one_that_the_log_tells(
+    active: Installation,
 ) -> None:
     draft, _ = two_allocated(active)
-    seq = active.entries("slot.assigned")[0].seq
-    change = {"slot": "slot = 4", "entry_seq": "entry_seq = 3"}[column]
-    active.attack(f"UPDATE assignment SET {change} WHERE entry_seq = :seq", seq=seq)
+    active.attack("DELETE FROM assignment WHERE enrolment_id = :id", id=spell(active, draft.id))
 
-    refusal = refusal_of(active, read_again(active, draft))
-    assert isinstance(refusal, EnrolmentChangedError)
+    assert active.allocate("P-003").randomization_number == 3
+    assert active.entries("slot.assigned")[-1].body["slot"] == 2
+
+
+def test_after_the_last_assignment_was_removed_its_slot_goes_to_nobody_else(
+    active: Installation,
+) -> None:
+    _, last = two_allocated(active)
+    active.attack("DELETE FROM assignment WHERE enrolment_id = :id", id=spell(active, last.id))
+    third = active.enrol(type_small("P-003"))
+
+    assert isinstance(refusal_of(active, lambda: active.reveal(third)), AppendOnlyError)
+    assert [entry.body["slot"] for entry in active.entries("slot.assigned")] == [0, 1]
+    assert active.ask("SELECT count(*) FROM assignment") == [(1,)]
+
+
+# What the row of P-001 says, and what the next request of somebody else then gets: the slot
+# after the two, or the refusal of the guard, to which this row is the last one now.
+COLUMNS = {
+    "enrolment_id": (UUID(int=9), None),
+    "list_number": (2, None),
+    "stratum": (1, None),
+    "slot": (4, AppendOnlyError),
+    "leaf": ("e" * 64, None),
+    "entry_seq": (3, None),
+}
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_an_assignment_with_one_other_column_shows_nothing_and_moves_no_slot(
+    active: Installation, column: str
+) -> None:
+    draft, other = active.enrol(), active.enrol(type_p2())
+    shown = [active.reveal(one) for one in (draft, other)]
+    value, refused = COLUMNS[column]
+    change_assignment(active, draft, column, value)
+
+    require_nothing_is_shown(active, draft)
+    again = reveal.read_again(active.deps, active.people["doc"], other.id)
+    assert facts_of(again) == facts_of(shown[1])
+    third = active.enrol(type_small("P-003"))
+    if refused is None:
+        assert active.reveal(third).randomization_number == 3
+        assert active.entries("slot.assigned")[-1].body["slot"] == 2
+    else:
+        assert isinstance(refusal_of(active, lambda: active.reveal(third)), refused)
+        assert active.spent() == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("assigned_at", START - timedelta(days=1)), ("trial_id", "TEST-OTHER")],
+    ids=["another time", "another trial"],
+)
+def test_what_a_row_says_beside_its_slot_is_not_shown_but_what_the_log_says(
+    active: Installation, column: str, value: object
+) -> None:
+    draft = active.enrol()
+    shown = active.reveal(draft)
+    change_assignment(active, draft, column, value)
+
+    again = reveal.read_again(active.deps, active.people["doc"], draft.id)
+    assert facts_of(again) == facts_of(shown)
+
+
+def test_an_assignment_that_names_another_enrolments_entry_shows_neither(
+    active: Installation,
+) -> None:
+    draft, other = two_allocated(active)
+    first, second = (entry.seq for entry in active.entries("slot.assigned"))
+    for one, seq in ((other, 900), (draft, second), (other, first)):
+        change_assignment(active, one, "entry_seq", seq)
+
+    for one in (draft, other):
+        require_nothing_is_shown(active, one)
+
+
+def test_two_enrolments_whose_assignments_were_exchanged_show_neither(
+    active: Installation,
+) -> None:
+    draft, other = two_allocated(active)
+    for now, then in ((draft.id, UUID(int=9)), (other.id, draft.id), (UUID(int=9), other.id)):
+        active.attack(
+            "UPDATE assignment SET enrolment_id = :then WHERE enrolment_id = :now",
+            now=spell(active, now),
+            then=spell(active, then),
+        )
+
+    for one in (draft, other):
+        require_nothing_is_shown(active, one)
 
 
 def test_rows_exchanged_while_the_sealer_follows_change_nothing_that_is_shown(
     active: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draft, _ = two_allocated(active)
+    draft = active.enrol()
+    before = active.reveal(draft)
+    active.reveal(active.enrol(type_p2()))
     first, second = (entry.seq for entry in active.entries("slot.assigned"))
     follow = active.deps.sealer.follow
 
@@ -118,7 +261,7 @@ def test_rows_exchanged_while_the_sealer_follows_change_nothing_that_is_shown(
         patch.setattr(active.deps.sealer, "follow", swap_then_follow)
         shown = reveal.read_again(active.deps, active.people["doc"], draft.id)
 
-    assert (shown.participant, shown.randomization_number) == ("P-001", 1)
+    assert facts_of(shown) == facts_of(before)
     with pytest.raises(EnrolmentChangedError):
         reveal.read_again(active.deps, active.people["doc"], draft.id)
 
