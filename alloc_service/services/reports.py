@@ -58,10 +58,10 @@ def count_totals(deps: Deps, person: Person, trial_id: str) -> Totals:
     with deps.database.read() as session:
         accounts.require(session, person, Action.READ_TOTALS, trial_id)
         rows = queries.list_enrolments(session, trial_id)
-        assigned = {row.enrolment_id for row in queries.list_assignments(session, trial_id)}
-        cap = audit.read_state(session, trial_id).cap
-    sites = Counter(row.site for row in rows if row.id in assigned)
-    return Totals(len(rows), len(assigned), cap, sites)
+        state = audit.read_state(session, trial_id)
+    # From the log: a row of an assignment that somebody removed would make a total too small.
+    sites = Counter(row.site for row in rows if str(row.id) in state.assigned)
+    return Totals(len(rows), len(state.assigned), state.cap, sites)
 
 
 def count_arms(deps: Deps, person: Person, trial_id: str, purpose: str) -> ArmCounts:

@@ -54,6 +54,14 @@ def test_totals_tell_how_far_the_trial_is_and_nothing_of_arms(active: Installati
         assert "7Q" not in repr(totals)
 
 
+def test_totals_are_the_logs_where_somebody_took_a_row(active: Installation) -> None:
+    allocate_five(active)
+    active.attack("DELETE FROM assignment WHERE slot = 1")
+
+    totals = reports.count_totals(active.deps, active.people["manager"], active.trial)
+    assert (totals.allocated, dict(totals.by_site)) == (5, {"XA01": 4, "BE02": 1})
+
+
 @on_sqlite
 @pytest.mark.parametrize("username", ["doc", "far", "guest"])
 def test_people_at_the_sites_are_told_no_totals(active: Installation, username: str) -> None:
