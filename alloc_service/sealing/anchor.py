@@ -178,10 +178,9 @@ class Anchor:
         """Return why writing cannot be relied on after a failure, or "" once the disk works."""
         if not self._doubtful:
             return ""
-        try:
+        try:  # what comes next is a new file of the whole anchor: is there room for it?
             with tempfile.TemporaryFile(dir=self.path.parent) as probe:
-                probe.write(bytes(4096))
-                probe.flush()
+                os.posix_fallocate(probe.fileno(), 0, self.path.stat().st_size + LONGEST)
                 os.fsync(probe.fileno())
         except OSError as error:
             return f"the disk refused the anchor: {error.strerror}"

@@ -1,6 +1,7 @@
 """Accepting: every blob is opened once on the sealer's host before its list can be activated."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -159,9 +160,8 @@ def test_a_list_sealed_anew_before_its_activation_is_accepted_in_its_last_sealin
     sealed_trial: SealedTrial, server_keys: ServerKeys
 ) -> None:
     trial = sealed_trial
-    trial.accept()
     again = seal_again(trial.hand, server_keys.public_key)
-    trial.sealer.accept(ORIGIN, 1, again.sealed.wrap, again.sealed.leaves, again.blobs)
+    trial.accept(again)  # the first sealing never was: its blobs may be broken
     reseal(trial, again)
     trial.follow()
     trial.activate()
@@ -329,6 +329,21 @@ def test_following_goes_on_while_a_long_list_is_being_test_opened(
     trial.sealer.accept(ORIGIN, 1, sealed.wrap, sealed.leaves, blobs())
 
     assert trial.anchored == trial.log.entries
+
+
+def test_processes_that_accept_at_once_lose_no_acceptance(
+    sealed_trial: SealedTrial, server_keys: ServerKeys
+) -> None:
+    trial = sealed_trial
+    sealings = [seal_again(trial.hand, server_keys.public_key) for _ in range(8)]
+
+    def accept(again: ListInHand) -> None:
+        trial.restart()
+        trial.accept(again)
+
+    assert children.run_all(partial(accept, again) for again in sealings) == [0] * 8
+    for again in sealings:
+        trial.sealer.require_accepted(ORIGIN, trial.acceptance(again, sealing=2))
 
 
 # --- disks and crashes ------------------------------------------------------------------------

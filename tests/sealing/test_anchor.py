@@ -1,7 +1,9 @@
 """The register and the anchors: what is in them, and what no crash, disk or hand takes out."""
 
+import errno
 import hashlib
 import os
+import resource
 import shutil
 import signal
 import stat
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from alloc_service.core.canon import Json
 from alloc_service.errors import (
     AnchorDamagedError,
     AnchorMissingError,
@@ -20,17 +23,15 @@ from alloc_service.errors import (
     ProtocolError,
     RefusalError,
     RegisterError,
+    RuleError,
 )
-from alloc_service.log.entry import LONGEST, read_entry
+from alloc_service.log.entry import LONGEST, Entry, read_entry
 from alloc_service.sealing.anchor import Anchor, Register
 from alloc_service.sealing.keys import ServerKeys, create_keys, rotate_sealing_key
 from alloc_service.sealing.local import LocalSealer
 from tests.support import children
 from tests.support.broken_disk import LimitedDisk, SmallDisk, break_fsync, mounted
 from tests.support.sealed_trial import HOST, ORIGIN, ListInHand, SealedTrial, TrialLog
-
-# Forking beside threads is what some of these tests are about.
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 
 
 # --- the register -----------------------------------------------------------------------------
@@ -371,20 +372,30 @@ def test_a_torn_line_is_cut_only_under_the_lock(trial: SealedTrial) -> None:
     assert trial.anchor_path.read_bytes() == torn[: torn.rindex(b"\n") + 1]
 
 
-def test_the_longest_last_line_is_found_before_the_longest_torn_one(trial: SealedTrial) -> None:
-    sealing = trial.log.write(
-        "design.frozen", {"list": 1, "design_sha256": hashlib.sha256(b"").hexdigest()}
-    )
-    trial.log.keep(sealing)
-    slots = [1] * 1000
-    body = trial.hand.body() | {"design_sha256": hashlib.sha256(b"").hexdigest(), "slots": slots}
-    long = trial.log.add("list.sealed", body, "statistician")
-    trial.follow()
+def recovery_of_the_longest_size(log: TrialLog) -> Entry:
+    """Return a `log.recovered` of exactly as many bytes as an entry may have."""
+    log.add("design.frozen", {"list": 1, "design_sha256": "ab" * 32})
+    body: dict[str, Json] = {"upto": log.state.size - 1, "fork_sha256": "", "retired": [1]}
+    second: dict[str, Json] = {"id": "second", "org": "o", "role": "administrator"}
+    short = log.write("log.recovered", {**body, "second": second})
+    missing = LONGEST - len(short.data)
+    body["retired"] = [1] * (missing // 2 + 1)
+    second["org"] = "o" * (missing % 2 + 1)
+    return log.write("log.recovered", {**body, "second": second})
 
+
+def test_the_longest_last_line_is_found_before_the_longest_torn_one(trial: SealedTrial) -> None:
+    longest = recovery_of_the_longest_size(trial.log)
+    trial.follow()
+    trial.log.keep(longest)
+    trial.sealer.resume(ORIGIN, trial.log.entries[-2:])
     with trial.anchor_path.open("ab") as file:
         file.write(b"x" * LONGEST)
 
-    assert trial.status.last == long.leaf
+    assert len(longest.data) == LONGEST
+    assert (trial.status.size, trial.status.last) == (trial.log.state.size, longest.leaf)
+    trial.restart()
+    assert trial.sealer.followed(ORIGIN) == trial.log.entries
 
 
 def test_an_anchor_damaged_in_the_middle_is_refused_and_status_says_so(
@@ -443,6 +454,16 @@ def test_a_process_that_finds_less_than_it_followed_opens_and_follows_nothing(
     trial.anchor_path.write_bytes(kept)
 
     assert trial.follow()
+
+
+def test_a_process_knows_what_it_has_just_written(trial: SealedTrial) -> None:
+    kept = trial.anchor_path.read_bytes()
+    trial.log.add_site()
+    trial.follow()
+    trial.anchor_path.write_bytes(kept)
+
+    with pytest.raises(AnchorDamagedError, match="held 5 entries once"):
+        trial.sealer.followed(ORIGIN)
 
 
 def test_an_anchor_swapped_for_another_one_is_refused(trial: SealedTrial) -> None:
@@ -526,6 +547,28 @@ def follow_on_a_full_disk(disk: SmallDisk, keys: ServerKeys, hand: ListInHand) -
     assert trial.anchored == trial.log.entries
 
 
+def test_after_a_failure_status_asks_for_room_for_the_whole_anchor(
+    trial: SealedTrial,
+) -> None:
+    def write_with_less_and_less_room() -> None:
+        disk = LimitedDisk(trial.anchors)
+        for _ in range(300):
+            trial.log.add_site()
+        trial.follow()
+        trial.log.add_site()
+        disk.fill()
+        with pytest.raises(AnchorWriteError):
+            trial.follow()
+        disk.free()
+        assert trial.status.unwritable == ""
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+        assert "disk refused" in trial.status.unwritable
+        disk.free()
+
+    assert children.run(write_with_less_and_less_room) == 0
+
+
 def test_a_trial_that_began_on_a_full_disk_begins_once_it_is_free(
     disk: SmallDisk, server_keys: ServerKeys, small_list: ListInHand
 ) -> None:
@@ -569,11 +612,65 @@ def test_fsync_failing_once_costs_a_new_file_and_loses_nothing(
         break_fsync(patch, {0})
         checkpoint = trial.follow()
 
-    assert trial.anchor_path.stat().st_ino != before
+    after = trial.anchor_path.stat().st_ino
+    assert after != before
     assert trial.anchored == trial.log.entries
     assert trial.status.unwritable == ""
+    assert trial.another_sealer_follows() == checkpoint
+    trial.log.add_site()
+    assert count_fsyncs(monkeypatch, trial.follow) == 1  # in place again, and read no more
+    assert trial.anchor_path.stat().st_ino == after
+    assert trial.anchored == trial.log.entries
+
+
+def test_a_failed_append_that_cannot_be_taken_back_is_not_written_twice(
+    trial: SealedTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial.log.add_site()
+
+    def broken(_descriptor: int, _length: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        break_fsync(patch, {0})
+        patch.setattr(os, "ftruncate", broken)
+        trial.follow()
+
+    assert trial.anchored == trial.log.entries
+
+
+def test_after_a_failure_nothing_counts_before_the_whole_anchor_is_in_a_new_file(
+    active_trial: SealedTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = active_trial
+    followed = trial.log.entries[-1]
+    trial.log.add_site()
+    with monkeypatch.context() as patch:
+        break_fsync(patch)
+        with pytest.raises(AnchorWriteError):
+            trial.follow()
+    before = trial.anchor_path.stat().st_ino
+
+    trial.open(read_entry(followed))
+
+    assert trial.anchor_path.stat().st_ino != before
+    assert trial.anchored == trial.log.entries[:-1]
+
+
+def test_an_anchor_that_is_read_for_the_first_time_has_its_name_made_durable(
+    trial: SealedTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, synced = os.fsync, []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+        real(descriptor)
+
     trial.restart()
-    assert trial.follow() == checkpoint
+    monkeypatch.setattr(os, "fsync", fsync)
+    trial.sealer.followed(ORIGIN)
+
+    assert synced == [False, True]
 
 
 @pytest.mark.parametrize("since_restart", [True, False])
@@ -659,8 +756,10 @@ def test_what_another_process_wrote_is_fsynced_before_it_counts(
         with pytest.raises(AnchorWriteError):
             trial.open(assigned)
     assert count_fsyncs(monkeypatch, lambda: other.followed(ORIGIN)) == 1
+    before = trial.anchor_path.stat().st_ino
 
     assert trial.open(assigned).opening.arm == trial.arm(assigned)
+    assert trial.anchor_path.stat().st_ino != before  # an fsync after a failed one proves nothing
 
 
 def test_a_directory_that_cannot_be_written_is_told_by_status(
@@ -787,6 +886,19 @@ def test_what_was_taken_and_not_written_is_forgotten_when_the_lock_is_let_go(
         anchor.refresh()
         assert anchor.state.size == 4
         assert anchor.entries() == trial.log.entries
+
+
+def test_an_entry_that_the_rules_refuse_costs_no_new_reading(trial: SealedTrial) -> None:
+    anchor = Anchor(trial.anchors, ORIGIN)
+    with anchor.held():
+        anchor.refresh()
+        state = anchor.state
+        with pytest.raises(RuleError):
+            anchor.take(trial.log.write("site.paused", {"site": "never-activated"}))
+
+    with anchor.held():
+        anchor.refresh()
+        assert anchor.state is state
 
 
 def test_a_child_forked_while_a_thread_is_at_work_begins_from_the_disk(trial: SealedTrial) -> None:

@@ -27,9 +27,6 @@ from alloc_service.sealing.files import (
 )
 from tests.support import children
 
-# Forking beside threads is what these tests are about.
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-
 
 @contextmanager
 def umask(mask: int) -> Iterator[None]:

@@ -663,6 +663,9 @@ def test_what_is_no_end_of_a_recovery_leaves_the_trial_frozen(active_trial: Seal
     recovering = trial.log.restored(size)
     recovered = recovering.recover().data
     after = recovering.add_site().data
+    late = trial.log.restored(size)
+    late.add_site()
+    recovered_late = late.recover().data
     rules = recovering.write("log.recovered", {
         "upto": 0, "fork_sha256": "", "retired": [],
         "second": {"id": "second", "org": "o", "role": "administrator"},
@@ -672,6 +675,7 @@ def test_what_is_no_end_of_a_recovery_leaves_the_trial_frozen(active_trial: Seal
         [last],
         [last, site],
         [last, recovered, after],
+        [last, site, recovered_late],
         [last, after],
         [site, recovered],
         [],
@@ -681,7 +685,7 @@ def test_what_is_no_end_of_a_recovery_leaves_the_trial_frozen(active_trial: Seal
     ):
         with pytest.raises(RefusalError):
             trial.sealer.resume(ORIGIN, entries)
-        assert trial.status.frozen
+        assert trial.status.frozen == "the log has no entry 0, which the sealer followed"
         assert trial.sealer.followed(ORIGIN) == trial.log.entries
 
     assert trial.sealer.resume(ORIGIN, [last, recovered])
@@ -689,6 +693,8 @@ def test_what_is_no_end_of_a_recovery_leaves_the_trial_frozen(active_trial: Seal
 
 def test_a_recovery_that_crashed_is_run_again(active_trial: SealedTrial) -> None:
     trial = active_trial
+    with pytest.raises(BlockedError):
+        show(trial, refused_by_the_rules(trial))
     with pytest.raises(FrozenError):
         trial.sealer.follow(ORIGIN, 1, [])
     frozen = {path: path.read_bytes() for path in trial.anchors.glob(f"{trial.stem}.*")}
@@ -708,13 +714,19 @@ def test_a_recovery_that_crashed_is_run_again(active_trial: SealedTrial) -> None
     for _step in children.kill_at_each_step(prepare):
         kept = trial.sealer.followed(ORIGIN)
         assert kept in (trial.log.entries[:size], trial.log.entries)
-        ended.add((len(kept) > size, bool(trial.status.frozen)))
+        ended.add((len(kept) > size, bool(trial.status.blocked), bool(trial.status.frozen)))
         again = trial.log.restored(len(kept))
         again.recover()
         trial.sealer.resume(ORIGIN, again.entries[-2:])
         assert trial.status.frozen == ""
 
-    assert ended == {(False, True), (True, True), (True, False)}
+    # Followed or not, blocked or not, frozen or not: the freeze is the last to go.
+    assert ended == {
+        (False, True, True),
+        (True, True, True),
+        (True, False, True),
+        (True, False, False),
+    }
 
 
 def test_a_recovery_that_the_disk_refuses_leaves_the_trial_frozen(

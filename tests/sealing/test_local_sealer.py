@@ -50,9 +50,6 @@ from tests.support.sealed_trial import (
     seal_small_list,
 )
 
-# Forking beside threads is what some of these tests are about.
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-
 
 def assigned_and_followed(trial: SealedTrial, stratum: int = 0) -> Entry:
     entry = trial.assign(stratum)
@@ -341,7 +338,9 @@ def test_an_own_list_is_not_followed_into_activity(
 
 def shadow_trial(trial: SealedTrial, hand: ListInHand) -> SealedTrial:
     """Return a second log on this host that names the list of the first one as its own."""
+    trial.open(assigned_and_followed(trial))  # so that the sealer holds its tranche key
     shadow = SealedTrial(trial.keys, trial.anchors, hand, f"{HOST}/TEST-SHADOW/audit")
+    shadow.sealer = trial.sealer
     shadow.begin()
     shadow.seal()
     return shadow

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
@@ -22,7 +23,10 @@ def start(action: Callable[[], object]) -> int:
     """Fork, do something in the child, and return its process id."""
     sys.stdout.flush()
     sys.stderr.flush()
-    pid = os.fork()
+    with warnings.catch_warnings():
+        # Threads of a test, or of what runs it, may be at work: the child does only what follows.
+        warnings.filterwarnings("ignore", ".*multi-threaded", DeprecationWarning)
+        pid = os.fork()
     if pid:
         return pid
     code = 1
@@ -34,8 +38,10 @@ def start(action: Callable[[], object]) -> int:
         sys.stderr.flush()
         raise
     finally:
-        _save_coverage()
-        os._exit(code)
+        try:
+            _save_coverage()
+        finally:  # whatever happens, a child never goes on with the tests of its parent
+            os._exit(code)
 
 
 def wait(pid: int) -> int:
