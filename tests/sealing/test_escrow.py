@@ -15,12 +15,7 @@ from alloc_service.core.design import Design
 from alloc_service.core.generate import generate
 from alloc_service.core.seed import Seed
 from alloc_service.errors import CustodiansError, EscrowError
-from alloc_service.sealing.escrow import (
-    escrow_text,
-    open_escrow,
-    parse_escrow_text,
-    write_escrow,
-)
+from alloc_service.sealing.escrow import escrow_text, open_escrow, parse_escrow_text, write_escrow
 
 NAMES = ("archive", "dmc", "statistician")
 PAIRS = (("archive", "dmc"), ("archive", "statistician"), ("dmc", "statistician"))
@@ -206,13 +201,18 @@ def test_an_odd_name_of_a_custodian_is_refused(text: bytes, name: str) -> None:
 @pytest.mark.parametrize(
     "recipient",
     [RECIPIENTS["dmc"], RECIPIENTS["dmc"].upper(), f" {RECIPIENTS['dmc']}\n"],
+    ids=["the same", "in capitals", "with space around"],
 )
 def test_one_key_cannot_stand_for_two_custodians(text: bytes, recipient: str) -> None:
     with pytest.raises(CustodiansError, match="one key for two"):
         write_escrow(text, {**RECIPIENTS, "archive": recipient})
 
 
-@pytest.mark.parametrize("recipient", ["", "age1", CUSTODIANS["dmc"].identity, "ssh-ed25519 AAAA"])
+@pytest.mark.parametrize(
+    "recipient",
+    ["", "age1", CUSTODIANS["dmc"].identity, "ssh-ed25519 AAAA"],
+    ids=["nothing", "a beginning", "an identity", "another kind"],
+)
 def test_what_is_no_recipient_is_refused_and_not_repeated(text: bytes, recipient: str) -> None:
     with pytest.raises(CustodiansError, match="archive: a recipient") as caught:
         write_escrow(text, {**RECIPIENTS, "archive": recipient})

@@ -135,7 +135,11 @@ def test_every_flipped_byte_of_a_wrap_is_refused() -> None:
             unwrap_tranche_key(PRIVATE, bytes(changed), ORIGIN, D, R, KID)
 
 
-@pytest.mark.parametrize("wrap", [b"", WRAP[:-1], WRAP + b"\x00", bytes(80)])
+@pytest.mark.parametrize(
+    "wrap",
+    [b"", WRAP[:-1], WRAP + b"\x00", bytes(80)],
+    ids=["nothing", "shorter", "longer", "zeros"],
+)
 def test_a_wrap_of_another_length_or_of_nothing_is_refused(wrap: bytes) -> None:
     with pytest.raises(WrapError):
         unwrap_tranche_key(PRIVATE, wrap, ORIGIN, D, R, KID)
@@ -149,7 +153,11 @@ def test_a_wrap_for_no_hash_is_refused(change: dict[str, str]) -> None:
         wrap_tranche_key(KEY, PUBLIC, ORIGIN, place["design"], place["root"])
 
 
-@pytest.mark.parametrize("public", [b"", PUBLIC[:-1], bytes(32), b"\x01" + bytes(31)])
+@pytest.mark.parametrize(
+    "public",
+    [b"", PUBLIC[:-1], bytes(32), b"\x01" + bytes(31)],
+    ids=["nothing", "shorter", "zero", "one"],
+)
 def test_nothing_is_sealed_to_no_key_or_to_a_weak_one(public: bytes, design: Design) -> None:
     with pytest.raises(PublicKeyError):
         wrap_tranche_key(KEY, public, ORIGIN, D, R)

@@ -287,3 +287,22 @@ class SealedTrial:
         """Return the arm that the list holds for an assignment."""
         body = assigned.body
         return (hand or self.hand).generated.arms[body["stratum"]][body["slot"]]
+
+
+def assigned_and_followed(trial: SealedTrial, stratum: int = 0) -> Entry:
+    """Assign the stratum's next slot to a new enrolment, and follow that."""
+    entry = trial.assign(stratum)
+    trial.follow()
+    return entry
+
+
+def rewrap(trial: SealedTrial, kid: str, wrap: bytes, sealing: int = 1) -> None:
+    """Log another wrap of a sealing of list 1, and follow that."""
+    body: dict[str, Json] = {
+        "list": 1,
+        "sealing": sealing,
+        "kid": kid,
+        "wrap_sha256": hashlib.sha256(wrap).hexdigest(),
+    }
+    trial.log.add("key.rewrapped", body, "administrator")
+    trial.follow()
