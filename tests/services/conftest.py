@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from alloc_service.errors import BackupError
+from alloc_service.services import backup
+from alloc_service.storage import rows
 from alloc_service.storage.engine import Database
-from tests.support.installation import Installation, Shelf, database_name, place_for_files
+from tests.support.installation import Installation
 from tests.support.postgres_server import PostgresServer
 from tests.support.rollback import Loss, lose, open_on
+from tests.support.shelf import Shelf, database_name, place_for_files
 
 Opener = Callable[..., Installation]
 
@@ -118,6 +122,32 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[
         database.dispose()
     for name in names:
         request.getfixturevalue("postgres_server").drop_database(name)
+
+
+@pytest.fixture
+def backup_file(active: Installation, tmp_path: Path) -> Path:
+    """Return a good backup; the installation it is of goes on being there."""
+    active.allocate("P-001")
+    backup.write_backup(active.deps, tmp_path / "alloc.zip")
+    return tmp_path / "alloc.zip"
+
+
+@pytest.fixture
+def refuse_backup(backup_file: Path, empty: Callable[[str], Database]) -> Callable[..., str]:
+    """Return a function that restores what became of the file, and says where it was refused."""
+
+    def restore(data: bytes | None = None, error: type[Exception] = BackupError) -> str:
+        if data is not None:
+            backup_file.write_bytes(data)
+        database = empty("sqlite")
+        with pytest.raises(error) as refusal:
+            backup.restore_backup(database, backup_file)
+        with database.read() as session:
+            assert rows.find_filled_table(session) is None
+        facts = getattr(refusal.value, "facts", {})
+        return f"{facts.get('where', '')}: {facts.get('rule', '')}"
+
+    return restore
 
 
 @pytest.fixture

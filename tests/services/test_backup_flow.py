@@ -16,14 +16,7 @@ from alloc_service.services.accounts import NewAccount
 from alloc_service.services.reveal import Allocation
 from alloc_service.storage.engine import Database
 from tests.support.installation import Installation, password_of, type_small
-from tests.support.rollback import (
-    SEVERE,
-    enter_again,
-    failed_checks,
-    open_on,
-    read_table,
-    recover,
-)
+from tests.support.rollback import SEVERE, enter_again, failed_checks, open_on, read_table, recover
 
 Make = Callable[[str], Database]
 

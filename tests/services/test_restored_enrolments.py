@@ -10,14 +10,7 @@ from alloc_service.errors import NotAllowedError, NotRestorableError, RuleError
 from alloc_service.services import recovery, reveal
 from alloc_service.services.recovery import TwoPeople
 from tests.support.installation import Installation, type_small
-from tests.support.rollback import (
-    SEVERE,
-    Loss,
-    enter_again,
-    failed_checks,
-    read_table,
-    recover,
-)
+from tests.support.rollback import SEVERE, Loss, enter_again, failed_checks, read_table, recover
 
 
 def refuse(installation: Installation, enrolment: UUID, **changed: Any) -> str:

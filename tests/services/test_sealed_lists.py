@@ -2,12 +2,7 @@
 
 import pytest
 
-from alloc_service.errors import (
-    AcceptError,
-    NotAllowedError,
-    RootDiffersError,
-    UnknownRecordError,
-)
+from alloc_service.errors import AcceptError, NotAllowedError, RootDiffersError, UnknownRecordError
 from alloc_service.services import accounts, audit, sealed_lists
 from alloc_service.services.sealed_lists import accept_list, check_sealed_list
 from tests.support.installation import Installation
