@@ -27,7 +27,8 @@ def canon(value: Json) -> bytes:
 
     Source: RFC 8785, sections 3.2.2 and 3.2.3; for ASCII keys its order is plain byte order.
     """
-    _check(value, "$", 0)
+    if not _is_plain(value, 0):
+        _check(value, "$", 0)
     return _write(value, "$")
 
 
@@ -95,6 +96,21 @@ def _write(value: Json, where: str) -> bytes:
         return _ENCODER.encode(value).encode("utf-8")
     except UnicodeEncodeError:
         raise CanonError(where=where, rule="a lone surrogate") from None
+
+
+def _is_plain(value: object, depth: int) -> bool:
+    """Tell at once of most values that they are fine; of the others, `_check` names the place."""
+    kind = type(value)
+    if kind is str:
+        return cast("str", value).isascii()
+    if kind is dict and depth < DEEPEST_NESTING:
+        return all(
+            type(key) is str and key.isascii() and _is_plain(item, depth + 1)
+            for key, item in cast("dict[object, object]", value).items()
+        )
+    if kind is int:
+        return -LARGEST_INTEGER <= cast("int", value) <= LARGEST_INTEGER
+    return value is None or kind is bool
 
 
 def _check(value: object, path: str, depth: int) -> None:

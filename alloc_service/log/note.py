@@ -248,8 +248,9 @@ def sign_checkpoint(checkpoint: Checkpoint, signer: Signer) -> str:
     """
     if signer.name != checkpoint.origin:
         raise NoteError(rule=f"the key of {signer.name} signs no checkpoint of another origin")
-    Checkpoint.parse(checkpoint.text, checkpoint.origin)
-    return f"{checkpoint.text}\n{signer.sign(checkpoint.text)}"
+    text = checkpoint.text
+    Checkpoint.parse(text, checkpoint.origin)
+    return f"{text}\n{signer.sign(text)}"
 
 
 def open_checkpoint(note: str, log: Verifier, witnesses: Collection[Verifier] = ()) -> Checkpoint:

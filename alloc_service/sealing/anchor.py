@@ -144,6 +144,7 @@ class Anchor:
             self._rewrite(data)
         self._ahead = False
         self._followed = (self.state.size, self.state.last, self.state.recoveries)
+        self._end = self._look(), (self.state.size, self.state.last)
 
     def prepare(self, entry: Entry) -> Path:
         """Write a new anchor beside its place: all that needs room, before it is registered."""

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from alloc_service.core.canon import Json
 from alloc_service.core.merkle import inclusion_proof, leaf_hash
@@ -38,7 +38,6 @@ from alloc_service.storage.engine import Reading, Transaction
 from alloc_service.trial.consent import require_zone
 
 Kept = TypeVar("Kept")
-ReadAlso: TypeAlias = Callable[[Reading], None]
 
 PATIENCE_WITH_CLOCK = timedelta(minutes=5)
 
@@ -153,12 +152,13 @@ def open_log(deps: Deps, tx: Transaction, trial_id: str) -> OpenLog:
         LogDamagedError: The stored log does not fold.
     """
     check_trial_id(trial_id)
-    head = queries.lock_log_head(tx, trial_id)
+    head, last = queries.lock_log_end(tx, trial_id)
     folded = deps.logs.of(trial_id)
     folded.lock.acquire()
     log = OpenLog(deps, tx, trial_id, folded)
     tx.on_end(log.close)
-    _catch_up(tx, trial_id, folded, head)
+    if not _is_end_of(folded, head, last):
+        _catch_up(tx, trial_id, folded, head)
     status = deps.sealer.status(origin_of(deps.host, trial_id))
     _require_well(tx, trial_id, head, status)
     log.followed = status.size
@@ -209,9 +209,7 @@ def ask_sealer(deps: Deps, trial_id: str, refusal: RefusalError) -> RefusalError
     return refusal
 
 
-def follow(
-    deps: Deps, trial_id: str, since: int | None = None, read_also: ReadAlso | None = None
-) -> SignedCheckpoint:
+def follow(deps: Deps, trial_id: str, since: int | None = None) -> SignedCheckpoint:
     """Read back what was committed and let the sealer follow it; no transaction is open.
 
     Args:
@@ -219,7 +217,6 @@ def follow(
         trial_id: Whose log.
         since: A size that the sealer gave earlier, such as `OpenLog.followed`; asked for now
             where there is none.
-        read_also: What the caller wants to see of the same read.
 
     Returns:
         What the sealer signed; it waits to be stored.
@@ -231,7 +228,7 @@ def follow(
     """
     if since is None:
         since = deps.sealer.status(origin_of(deps.host, trial_id)).size
-    return _show(deps, trial_id, since, max(since - 1, 0), read_also)
+    return _show(deps, trial_id, since, max(since - 1, 0))
 
 
 def start(deps: Deps) -> dict[str, RefusalError]:
@@ -310,14 +307,10 @@ def receipt_of(session: Reading, trial_id: str, seq: int, signed: SignedCheckpoi
     return Receipt(seq, tuple(proof), signed.note)
 
 
-def _show(
-    deps: Deps, trial_id: str, since: int, first: int, read_also: ReadAlso | None = None
-) -> SignedCheckpoint:
+def _show(deps: Deps, trial_id: str, since: int, first: int) -> SignedCheckpoint:
     origin = origin_of(deps.host, trial_id)
     with deps.database.read() as session:
         entries = [row.data for row in queries.read_entries(session, trial_id, first)]
-        if read_also is not None:
-            read_also(session)
     note = deps.sealer.follow(origin, since, entries)
     checkpoint = Checkpoint.parse(note.partition("\n\n")[0] + "\n", origin)
     signed = SignedCheckpoint(checkpoint.size, note, checkpoint.root)
@@ -329,6 +322,16 @@ def _now(deps: Deps) -> datetime:
     now = deps.clock()
     require_zone(now, "clock")
     return now
+
+
+def _is_end_of(folded: FoldedLog, head: queries.HeadRow, last: bytes | None) -> bool:
+    """Tell whether the log has not changed since it was folded; its last entry is hashed again."""
+    state = folded.state
+    return (
+        (state.size, state.last) == head
+        and last is not None
+        and leaf_hash(last).hex() == state.last
+    )
 
 
 def _catch_up(tx: Transaction, trial_id: str, folded: FoldedLog, head: queries.HeadRow) -> None:

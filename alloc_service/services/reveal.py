@@ -119,7 +119,7 @@ class _Spent:
     """What the transaction of a request leaves behind: enough to open, nothing opened.
 
     Attributes:
-        trial: Trial id.
+        row: The enrolment as stored, with the record that was signed for it.
         followed: How many entries the sealer had followed before.
         entry: The entry of this request, which the sealer opens for.
         assigned: The `slot.assigned` of the enrolment; the same entry, or an earlier one.
@@ -129,7 +129,7 @@ class _Spent:
         definition: The trial's.
     """
 
-    trial: str
+    row: EnrolmentRow
     followed: int
     entry: Entry
     assigned: Entry
@@ -182,7 +182,7 @@ def _read_assigned_again(
     number = sum(at.seq <= assigned.seq for at in log.state.assigned.values())
     entry = log.append("slot.reread", actor, {"enrolment": str(row.id), "of": assigned.seq})
     definition = _definition(tx, log, trial_id)
-    return _Spent(trial_id, log.followed, entry, logged, number, sealed, log.last_path, definition)
+    return _Spent(row, log.followed, entry, logged, number, sealed, log.last_path, definition)
 
 
 def _require_untouched(tx: Transaction, row: EnrolmentRow, assigned: Assigned) -> Entry:
@@ -223,8 +223,8 @@ def _assign_next_slot(
     entry = log.append("slot.assigned", actor, _assignment(number, place, leaf, row.id, record))
     queries.write_record(tx, row.id, record)
     queries.add_assignment(tx, enrolments.assignment_of(trial_id, entry))
-    count = len(log.state.assigned)
-    return _Spent(trial_id, log.followed, entry, entry, count, sealed, log.last_path, definition)
+    signed, count = row._replace(record=record), len(log.state.assigned)
+    return _Spent(signed, log.followed, entry, entry, count, sealed, log.last_path, definition)
 
 
 def _assignment(
@@ -280,28 +280,21 @@ def _choose_list(tx: Transaction, log: OpenLog, trial_id: str, stratum: str) -> 
 def _open(deps: Deps, spent: _Spent) -> Allocation:
     """Follow what was committed, open the slot, compare the record, and only then show.
 
-    The record is read anew, with the entries that the sealer follows; what is shown beside the
-    arm is proved under the checkpoint that the sealer has just signed.
+    What is shown beside the arm is of a record that hashes to what the sealer has followed,
+    and of an assignment that is proved under the checkpoint that it has just signed.
     """
-    enrolment_id = UUID(spent.assigned.body["enrolment"])
-    rows: list[EnrolmentRow] = []
-    signed = audit.follow(
-        deps,
-        spent.trial,
-        spent.followed,
-        lambda session: rows.append(queries.read_enrolment(session, enrolment_id)),
-    )
+    row = spent.row
+    signed = audit.follow(deps, spent.row.trial_id, spent.followed)
     receipt = _prove(deps, spent, signed)
-    origin = audit.origin_of(deps.host, spent.trial)
+    origin = audit.origin_of(deps.host, spent.row.trial_id)
     with hiding_places():
-        opened = deps.sealer.open(origin, spent.entry.seq, str(enrolment_id), spent.sealed)
-    row = rows[0]
+        opened = deps.sealer.open(origin, spent.entry.seq, str(row.id), spent.sealed)
     record = enrolments.require_same_record(row, opened.enrolment_sha256)
     arm = spent.definition.arm(opened.opening.arm)
     assigned_at = parse_time(spent.assigned.time)
     return Allocation(
-        trial=spent.trial,
-        enrolment=enrolment_id,
+        trial=spent.row.trial_id,
+        enrolment=row.id,
         participant=row.participant,
         site=row.site,
         arm=arm.code,
@@ -324,6 +317,6 @@ def _prove(deps: Deps, spent: _Spent, signed: SignedCheckpoint) -> Receipt:
         receipt = Receipt(seq, spent.path, signed.note)
     else:  # others were faster, or it was assigned before
         with deps.database.read() as session:
-            receipt = audit.receipt_of(session, spent.trial, seq, signed)
+            receipt = audit.receipt_of(session, spent.row.trial_id, seq, signed)
     verify_inclusion(leaf, seq, signed.size, receipt.proof, signed.root)
     return receipt

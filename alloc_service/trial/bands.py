@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
+from functools import cached_property
 from typing import NamedTuple, Self
 
 from pydantic import model_validator
@@ -66,7 +67,12 @@ class Interval(Table):
 
     def holds(self, value: Fraction) -> bool:
         """Tell whether the value lies inside, by exact comparison."""
-        return self.low() <= Cut(0, value, 0) and Cut(0, value, 1) <= self.high()
+        low, high = self._ends
+        return low <= Cut(0, value, 0) and Cut(0, value, 1) <= high
+
+    @cached_property
+    def _ends(self) -> tuple[Cut, Cut]:
+        return self.low(), self.high()
 
 
 class Band(Interval):

@@ -66,14 +66,10 @@ def test_whoever_waits_for_an_enrolment_sees_it_as_the_other_left_it(
 def test_slots_are_spent_in_order_and_counted(
     database: Database, trial_id: str, assign: Callable[..., AssignmentRow]
 ) -> None:
-    with database.read() as session:
-        assert queries.read_next_slot(session, trial_id, 1, 0) == 0
     for slot in range(3):
         assign(slot=slot, seq=slot + 10, enrolment=slot + 1)
 
     with database.read() as session:
-        assert queries.read_next_slot(session, trial_id, 1, 0) == 3
-        assert queries.read_next_slot(session, trial_id, 1, 1) == 0
         assert queries.count_assigned(session, trial_id) == {(1, 0): 3}
         assert [row.slot for row in queries.list_assignments(session, trial_id)] == [0, 1, 2]
         spent = queries.find_assignment(session, UUID(int=2))

@@ -116,8 +116,6 @@ def test_a_slot_that_a_recovery_took_back_is_the_next_again(
 ) -> None:
     recover(database, trial_id, 3, [forked[3]], noon)
 
-    with database.read() as session:
-        assert queries.read_next_slot(session, trial_id, 1, 0) == 1
     assign(slot=1, seq=3, enrolment=3)
     with database.read() as session:
         again = queries.find_assignment(session, UUID(int=3))

@@ -52,19 +52,6 @@ _CHOSEN = select(
 ).where(_enrolments.c.id == bindparam("enrolment"))
 _ENROLMENT = Prepared(_CHOSEN)
 _ENROLMENT_LOCKED = Prepared(_CHOSEN.with_for_update())
-_LAST_SLOT = (
-    select(_assignments.c.slot)
-    .where(
-        _assignments.c.trial_id == bindparam("trial"),
-        _assignments.c.list_number == bindparam("number"),
-        _assignments.c.stratum == bindparam("of_stratum"),
-    )
-    .order_by(_assignments.c.slot.desc())
-    .limit(1)
-)
-_COUNT_UNTIL = select(func.count()).where(
-    _assignments.c.trial_id == bindparam("trial"), _assignments.c.entry_seq <= bindparam("until")
-)
 _WRITE_RECORD = Prepared(
     update(_enrolments)
     .where(_enrolments.c.id == bindparam("enrolment"))
@@ -136,16 +123,6 @@ def list_enrolments(session: Session, trial_id: str, site: str | None = None) ->
     return list(session.scalars(chosen.order_by(Enrolment.created_at, Enrolment.id)))
 
 
-def read_next_slot(session: Session, trial_id: str, number: int, stratum: int) -> int:
-    """Return the first slot of a list's stratum that is not assigned; O(log n).
-
-    Under the lock of the log's head it stays so until the transaction ends.
-    """
-    facts = {"trial": trial_id, "number": number, "of_stratum": stratum}
-    last = session.execute(_LAST_SLOT, facts).scalar_one_or_none()
-    return 0 if last is None else last + 1
-
-
 def add_assignment(session: Reading, assignment: AssignmentRow) -> None:
     """Spend a slot.
 
@@ -180,12 +157,6 @@ def read_assignment(session: Session, enrolment_id: UUID) -> Assignment:
     if found is None:
         raise UnknownRecordError(what="allocation of enrolment", name=enrolment_id)
     return found
-
-
-def count_assigned_until(session: Session, trial_id: str, entry_seq: int) -> int:
-    """Return how many slots of a trial were assigned by entries up to this one."""
-    facts = {"trial": trial_id, "until": entry_seq}
-    return int(session.execute(_COUNT_UNTIL, facts).scalar_one())
 
 
 def list_assignments(session: Session, trial_id: str) -> list[Assignment]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, delete, insert, select, update
+from sqlalchemy import Select, and_, bindparam, delete, insert, select, update
 
 from alloc_service.errors import AppendOnlyError, UnknownRecordError
 from alloc_service.storage.engine import Reading
@@ -52,6 +52,16 @@ _OF_TRIAL = select(_heads.c.size, _heads.c.last_leaf).where(_heads.c.trial_id ==
 _HEAD = Prepared(_OF_TRIAL)
 # Never SKIP LOCKED: it would hand out slot n+1 while n may still roll back.
 _HEAD_LOCKED = Prepared(_OF_TRIAL.with_for_update())
+_END_LOCKED = Prepared(
+    _OF_TRIAL.add_columns(as_bytes(_entries.c.data))
+    .join_from(
+        _heads,
+        _entries,
+        and_(_entries.c.trial_id == _heads.c.trial_id, _entries.c.seq == _heads.c.size - 1),
+        isouter=True,
+    )
+    .with_for_update(of=_heads)
+)
 _MOVE_HEAD = Prepared(
     update(_heads)
     .where(_heads.c.trial_id == bindparam("trial"), _heads.c.size == bindparam("old_size"))
@@ -92,6 +102,22 @@ def lock_log_head(session: Reading, trial_id: str) -> HeadRow:
         UnknownRecordError: There is no log of this trial.
     """
     return _read_head(session, trial_id, locked=True)
+
+
+def lock_log_end(session: Reading, trial_id: str) -> tuple[HeadRow, bytes | None]:
+    """Lock a trial's log as `lock_log_head` does; return its head and its last entry's bytes.
+
+    PostgreSQL reads a head that it had to wait for anew, and not what stands beside it: then
+    there are no bytes, or those of an older entry.
+
+    Raises:
+        UnknownRecordError: There is no log of this trial.
+    """
+    row = _END_LOCKED.find(session, {"trial": trial_id})
+    if row is None:
+        raise UnknownRecordError(what="log of a trial", name=trial_id)
+    size, leaf, data = row
+    return HeadRow(size, leaf), data
 
 
 def read_log_head(session: Reading, trial_id: str) -> HeadRow:
