@@ -20,7 +20,7 @@ from tests.faults.processes import DieWriting, Step
 # The steps of a reveal, in order, and how many slots are spent when it is killed there.
 STEPS = {
     "before the enrolment is locked": ("call storage/queries/enrolments.py lock_enrolment", 0),
-    "before the log is locked": ("call storage/queries/log.py lock_log_head", 0),
+    "before the log is locked": ("call storage/queries/log.py lock_log_end", 0),
     "before the entry is stored": ("call storage/queries/log.py append_entries", 0),
     "before the assignment is stored": ("call storage/queries/enrolments.py add_assignment", 0),
     "before the commit": ("call storage/refusals.py committing", 0),
