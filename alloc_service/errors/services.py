@@ -105,6 +105,17 @@ class EnrolmentChangedError(IntegrityError):
     )
 
 
+class DefinitionChangedError(IntegrityError):
+    """The stored definition of a trial is not the one that a record was signed under."""
+
+    code = "definition-changed"
+    text = (
+        "The stored definition of trial {trial}, which says what each arm is called, is not the "
+        "one that this participant's record was signed under. Nothing is shown. Do not enrol; "
+        "tell the data monitoring committee, and have the definition restored from a backup."
+    )
+
+
 class SignatureError(AccessError):
     """A request is not signed for this very record, by this person, now."""
 

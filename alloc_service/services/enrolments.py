@@ -21,6 +21,7 @@ from alloc_service.errors import (
     AllocatedAlreadyError,
     CanonError,
     ConstraintError,
+    DefinitionChangedError,
     EnrolmentChangedError,
     ParticipantUsedError,
 )
@@ -113,12 +114,22 @@ class Draft:
         check_eligibility(definition, self.facts, self.answers, scores).require()
         return derive_stratum(definition, self.facts, self.site, scores)
 
-    def to_record(self, stratum: DerivedStratum, signature: Mapping[str, Json]) -> bytes:
-        """Return the record that is kept and hashed: canonical, with a random salt."""
+    def to_record(
+        self,
+        definition: TrialDefinition,
+        stratum: DerivedStratum,
+        signature: Mapping[str, Json],
+    ) -> bytes:
+        """Return the record that is kept and hashed: canonical, with a random salt.
+
+        It names the definition, which says what each arm is called: somebody who exchanges two
+        labels in the database is found by every record that was made before, and after.
+        """
         return canon(
             {
                 "answers": dict(self.answers),
                 "consent": _consent_record(self.consent),
+                "definition": definition.sha256,
                 "enrolment": str(self.id),
                 "facts": self.facts.to_record(),
                 "participant": self.participant,
@@ -233,11 +244,14 @@ def hash_record(record: bytes) -> str:
     return hashlib.sha256(record).hexdigest()
 
 
-def require_same_record(row: EnrolmentRow, logged_sha256: str) -> SignedRecord:
+def require_same_record(
+    row: EnrolmentRow, logged_sha256: str, definition_sha256: str
+) -> SignedRecord:
     """Check that a stored record is the logged one, and the row's own; return what it shows.
 
     Raises:
         EnrolmentChangedError: The row was changed or swapped since its slot was assigned.
+        DefinitionChangedError: It was made under another definition of the trial.
     """
     stored = row.record or b""
     if hash_record(stored) != logged_sha256:
@@ -250,12 +264,15 @@ def require_same_record(row: EnrolmentRow, logged_sha256: str) -> SignedRecord:
             "participant": participant,
             "stratum": {"code": str(stratum)},
             "signature": {**signature},
+            "definition": definition,
         } if (enrolment, trial, site, participant) == (
             str(row.id),
             row.trial_id,
             row.site,
             row.participant,
         ):
+            if definition != definition_sha256:
+                raise DefinitionChangedError(trial=row.trial_id)
             return SignedRecord(
                 stratum, {str(name): str(value) for name, value in signature.items()}
             )

@@ -168,7 +168,7 @@ def restore_enrolment(
             "role": actor.role,
             "time": format_time(now),
         }
-        row.record = draft.to_record(stratum, signature)
+        row.record = draft.to_record(definition, stratum, signature)
         tx.add(row)
         body: dict[str, Json] = {
             "enrolment": str(enrolment_id),

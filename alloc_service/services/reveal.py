@@ -219,7 +219,7 @@ def _assign_next_slot(
     number, at = _choose_list(tx, log, trial_id, stratum.code)
     place = at, log.state.lists[number].next_slot[at]
     leaf, sealed = _tree(log, trial_id, number).read_slot(tx, place)
-    record = draft.to_record(stratum, signature.to_record())
+    record = draft.to_record(definition, stratum, signature.to_record())
     entry = log.append("slot.assigned", actor, _assignment(number, place, leaf, row.id, record))
     queries.write_record(tx, row.id, record)
     queries.add_assignment(tx, enrolments.assignment_of(trial_id, entry))
@@ -289,8 +289,9 @@ def _open(deps: Deps, spent: _Spent) -> Allocation:
     origin = audit.origin_of(deps.host, spent.row.trial_id)
     with hiding_places():
         opened = deps.sealer.open(origin, spent.entry.seq, str(row.id), spent.sealed)
-    record = enrolments.require_same_record(row, opened.enrolment_sha256)
-    arm = spent.definition.arm(opened.opening.arm)
+    definition = spent.definition
+    record = enrolments.require_same_record(row, opened.enrolment_sha256, definition.sha256)
+    arm = definition.arm(opened.opening.arm)
     assigned_at = parse_time(spent.assigned.time)
     return Allocation(
         trial=spent.row.trial_id,
@@ -304,7 +305,7 @@ def _open(deps: Deps, spent: _Spent) -> Allocation:
         stratum=record.stratum,
         assigned_at=assigned_at,
         signature=record.signature,
-        visits=follow_up_dates(spent.definition, row.site, assigned_at),
+        visits=follow_up_dates(definition, row.site, assigned_at),
         leaf=spent.assigned.leaf,
         receipt=receipt.text,
     )

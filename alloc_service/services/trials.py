@@ -39,7 +39,7 @@ def create(deps: Deps, administrator: Person, definition: TrialDefinition) -> st
         id=definition.id,
         origin=origin,
         definition=document,
-        definition_sha256=hashlib.sha256(document).hexdigest(),
+        definition_sha256=definition.sha256,
         created_at=deps.clock(),
     )
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from alloc_service.core.canon import canon, parse_object
-from alloc_service.errors import RefusalError
+from alloc_service.errors import DefinitionChangedError, RefusalError
 from alloc_service.log.entry import Entry, parse_time
 from alloc_service.services import enrolments, recovery
 from alloc_service.services.claims import Claims
@@ -51,8 +51,10 @@ class StoredRecords:
     def find_enrolment_fault(self) -> str | None:
         """Return which record is lost, or is not the one that the log names."""
         stored = {str(row["id"]): row for row in self._read("enrolment")}
+        trial = next(rows.read_rows(self.session, "trial", id=self.trial_id), {})
+        definition = str(trial.get("definition_sha256", ""))  # itself compared elsewhere
         for enrolment, claim in self.claims.records.items():
-            if fault := _compare_record(stored.get(enrolment), claim.sha256):
+            if fault := _compare_record(stored.get(enrolment), claim.sha256, definition):
                 return (
                     f"the record of enrolment {enrolment}, which entry {claim.seq} names, {fault}"
                 )
@@ -101,11 +103,14 @@ def _assignment(trial_id: str, entry: Entry) -> rows.Values:
     }
 
 
-def _compare_record(row: rows.Values | None, sha256: str) -> str | None:
+def _compare_record(row: rows.Values | None, sha256: str, definition: str) -> str | None:
     if row is None or row["record"] is None:
         return "is lost: `alloc restore-enrolment` enters it again"
     try:
-        enrolments.require_same_record(row_of(Enrolment(**row)), sha256)
+        enrolments.require_same_record(row_of(Enrolment(**row)), sha256, definition)
+    except DefinitionChangedError:
+        if definition:
+            return "was signed under another definition of the trial than the stored one"
     except RefusalError:
         return "is another one, or stands under another number"
     if _draft_of(row["record"]) != row["draft"]:

@@ -9,11 +9,13 @@ An unknown key, a code given twice, bands with a gap or an overlap, and every ot
 `DefinitionError` that names the file, the place in it and the rule.
 """
 
+import hashlib
 import re
 import secrets
 import tomllib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import cached_property
 from importlib import resources
 from itertools import product
 from pathlib import Path
@@ -177,6 +179,11 @@ class TrialDefinition(Table):
         return canon(
             self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_SECRET)
         )
+
+    @cached_property
+    def sha256(self) -> str:
+        """Return the HEX32 SHA-256 of the public bytes, by which a record names this definition."""
+        return hashlib.sha256(self.public_bytes()).hexdigest()
 
     @classmethod
     def from_public_bytes(cls, data: bytes) -> Self:

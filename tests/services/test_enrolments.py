@@ -212,8 +212,8 @@ def test_the_record_holds_what_was_signed_and_no_identity(active: Installation) 
     record = parse_object(row.record)
 
     assert set(record) == {
-        "answers", "consent", "enrolment", "facts", "participant", "salt", "signature",
-        "site", "stratum", "trial", "v",
+        "answers", "consent", "definition", "enrolment", "facts", "participant", "salt",
+        "signature", "site", "stratum", "trial", "v",
     }  # fmt: skip
     assert record["v"] == "rac-enrolment/1"
     assert record["signature"] == {
