@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# One process of tests a core, each with a PostgreSQL server of its own; WORKERS=0 for one alone.
+WORKERS ?= auto
+PYTEST := -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadscope --no-loadscope-reorder
 
 .PHONY: run test check lint types contracts coverage bench format clean
 
@@ -9,7 +12,7 @@ run: $(VENV)/.ready  ## the whole life of a simulated trial, in a temporary fold
 	$(BIN)/alloc demo
 
 test: $(VENV)/.ready  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST)
 
 check: lint types contracts coverage  ## what CI runs
 
@@ -25,7 +28,7 @@ contracts: $(VENV)/.ready
 
 coverage: $(VENV)/.ready  ## all tests, every branch of core, sealing, log and services
 	rm -rf .coverage && mkdir .coverage
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run $(PYTEST)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=100 --include='alloc_service/core/*,alloc_service/sealing/*,alloc_service/log/*,alloc_service/services/*'
 

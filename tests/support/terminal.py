@@ -66,10 +66,11 @@ def at_terminal(
 ) -> Iterator[Terminal]:
     """Start a program at a terminal of its own."""
     master, slave = pty.openpty()
-    process = subprocess.Popen(
-        arguments, env=dict(environ), cwd=folder, stdin=slave, stdout=slave, stderr=slave,
-        start_new_session=True,
-    )  # fmt: skip
+    with _heeding_interrupts():
+        process = subprocess.Popen(
+            arguments, env=dict(environ), cwd=folder, stdin=slave, stdout=slave, stderr=slave,
+            start_new_session=True,
+        )  # fmt: skip
     os.close(slave)
     try:
         yield Terminal(process, master)
@@ -78,3 +79,16 @@ def at_terminal(
         if process.poll() is None:
             process.kill()
         process.wait(PATIENCE)
+
+
+@contextlib.contextmanager
+def _heeding_interrupts() -> Iterator[None]:
+    """Let a program that is started now end by Ctrl-C, also where the tests run unheeding of it.
+
+    A shell that starts the tests in the background lets them, and all that they start, ignore it.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
