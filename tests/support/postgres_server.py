@@ -65,7 +65,9 @@ class PostgresServer:
     def create_database(self, like: str = "template0") -> str:
         """Make a database, a copy of another one that nobody is connected to; return its name."""
         name = next(self._names)
-        self.administer(f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {like}")
+        # Copying files is quicker than logging each page, for the log would be read by nobody.
+        copied = f"TEMPLATE {like} STRATEGY FILE_COPY"
+        self.administer(f"CREATE DATABASE {name} OWNER {OWNER} {copied}")
         return name
 
     def drop_database(self, name: str) -> None:
