@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from hypothesis import settings
 
 from alloc_service.core.design import Arm, BlockSize, Design, Stratum
 from alloc_service.core.generate import GeneratedList, generate
@@ -17,10 +16,6 @@ from alloc_service.sealing.anchor import Register
 from alloc_service.sealing.keys import ServerKeys, create_keys
 from alloc_service.sealing.package import SealedList, seal_list
 from tests.support.sealed_trial import ListInHand, SealedTrial, seal_small_list
-
-# Ciphers on a busy machine: what is tested is what they do, not how long they take.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 

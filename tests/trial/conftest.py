@@ -5,7 +5,6 @@ from collections.abc import Callable
 from importlib import resources
 
 import pytest
-from hypothesis import settings
 
 from alloc_service.errors import DefinitionError
 from alloc_service.trial.definition import (
@@ -14,10 +13,6 @@ from alloc_service.trial.definition import (
     parse_definition,
     shipped_definition,
 )
-
-# A busy machine is no fault of the code: an example may take its time.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
