@@ -100,7 +100,7 @@ def test_no_file_of_the_sealer_holds_an_arm(active_trial: SealedTrial) -> None:
         assert b"CONTROL" not in data
 
 
-# --- many at once ----------------------------------------------------------------------------
+# --- the interface ---------------------------------------------------------------------------
 
 
 def test_the_interface_has_no_way_to_name_a_slot() -> None:

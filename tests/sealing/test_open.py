@@ -16,7 +16,7 @@ from alloc_service.errors import (
 )
 from tests.support.sealed_trial import HOST, ORIGIN, SealedTrial, assigned_and_followed
 
-# --- open: what is covered -------------------------------------------------------------------
+# --- what is covered -------------------------------------------------------------------------
 
 
 def test_a_followed_assignment_opens_for_its_enrolment(active_trial: SealedTrial) -> None:
@@ -135,7 +135,7 @@ def test_a_retired_list_assigns_nothing_more_and_its_assigned_slots_still_open(
         )
 
 
-# --- many at once ----------------------------------------------------------------------------
+# --- what opens nothing, or nothing else -----------------------------------------------------
 
 
 def test_nothing_that_a_caller_without_the_log_can_ask_opens_a_slot(
