@@ -74,7 +74,9 @@ class FoldedLogs:
         if self._pid != os.getpid():
             self._logs, self._lock, self._pid = {}, threading.Lock(), os.getpid()
         with self._lock:
-            return self._logs.setdefault(trial_id, FoldedLog())
+            if trial_id not in self._logs:
+                self._logs[trial_id] = FoldedLog()
+            return self._logs[trial_id]
 
 
 @dataclass(frozen=True)

@@ -244,6 +244,16 @@ def hash_record(record: bytes) -> str:
     return hashlib.sha256(record).hexdigest()
 
 
+def require_logged(row: EnrolmentRow, logged_sha256: str) -> None:
+    """Check that a record is the logged one.
+
+    Raises:
+        EnrolmentChangedError: It is another one, or there is none.
+    """
+    if hash_record(row.record or b"") != logged_sha256:
+        raise EnrolmentChangedError(enrolment=row.id)
+
+
 def require_same_record(
     row: EnrolmentRow, logged_sha256: str, definition_sha256: str
 ) -> SignedRecord:
@@ -253,10 +263,8 @@ def require_same_record(
         EnrolmentChangedError: The row was changed or swapped since its slot was assigned.
         DefinitionChangedError: It was made under another definition of the trial.
     """
-    stored = row.record or b""
-    if hash_record(stored) != logged_sha256:
-        raise EnrolmentChangedError(enrolment=row.id)
-    match parse_object(stored, "enrolment record"):
+    require_logged(row, logged_sha256)
+    match parse_object(row.record or b"", "enrolment record"):
         case {
             "enrolment": enrolment,
             "trial": trial,

@@ -35,6 +35,7 @@ from alloc_service.services import accounts, audit, enrolments, refusals
 from alloc_service.services.accounts import Person
 from alloc_service.services.audit import LoggedActor, OpenLog
 from alloc_service.services.deps import Deps, SignedCheckpoint
+from alloc_service.services.enrolments import SignedRecord
 from alloc_service.services.signatures import Signature, require_fresh, sign
 from alloc_service.services.slots import SealingTree, hiding_places
 from alloc_service.storage import queries
@@ -120,6 +121,7 @@ class _Spent:
 
     Attributes:
         row: The enrolment as stored, with the record that was signed for it.
+        record: What is shown of that record.
         followed: How many entries the sealer had followed before.
         entry: The entry of this request, which the sealer opens for.
         assigned: The `slot.assigned` of the enrolment; the same entry, or an earlier one.
@@ -130,6 +132,7 @@ class _Spent:
     """
 
     row: EnrolmentRow
+    record: SignedRecord
     followed: int
     entry: Entry
     assigned: Entry
@@ -180,9 +183,13 @@ def _read_assigned_again(
     logged = _require_untouched(tx, row, assigned)
     _leaf, sealed = _tree(log, trial_id, assigned.list).read_slot(tx, place)
     number = sum(at.seq <= assigned.seq for at in log.state.assigned.values())
-    entry = log.append("slot.reread", actor, {"enrolment": str(row.id), "of": assigned.seq})
     definition = _definition(tx, log, trial_id)
-    return _Spent(row, log.followed, entry, logged, number, sealed, log.last_path, definition)
+    sha256 = log.state.enrolment_sha256[str(row.id)]
+    record = enrolments.require_same_record(row, sha256, definition.sha256)
+    entry = log.append("slot.reread", actor, {"enrolment": str(row.id), "of": assigned.seq})
+    return _Spent(
+        row, record, log.followed, entry, logged, number, sealed, log.last_path, definition
+    )
 
 
 def _require_untouched(tx: Transaction, row: EnrolmentRow, assigned: Assigned) -> Entry:
@@ -219,12 +226,15 @@ def _assign_next_slot(
     number, at = _choose_list(tx, log, trial_id, stratum.code)
     place = at, log.state.lists[number].next_slot[at]
     leaf, sealed = _tree(log, trial_id, number).read_slot(tx, place)
-    record = draft.to_record(definition, stratum, signature.to_record())
+    shown = SignedRecord(stratum.code, signature.to_record())
+    record = draft.to_record(definition, stratum, shown.signature)
     entry = log.append("slot.assigned", actor, _assignment(number, place, leaf, row.id, record))
     queries.write_record(tx, row.id, record)
     queries.add_assignment(tx, enrolments.assignment_of(trial_id, entry))
     signed, count = row._replace(record=record), len(log.state.assigned)
-    return _Spent(signed, log.followed, entry, entry, count, sealed, log.last_path, definition)
+    return _Spent(
+        signed, shown, log.followed, entry, entry, count, sealed, log.last_path, definition
+    )
 
 
 def _assignment(
@@ -289,8 +299,8 @@ def _open(deps: Deps, spent: _Spent) -> Allocation:
     origin = audit.origin_of(deps.host, spent.row.trial_id)
     with hiding_places():
         opened = deps.sealer.open(origin, spent.entry.seq, str(row.id), spent.sealed)
-    definition = spent.definition
-    record = enrolments.require_same_record(row, opened.enrolment_sha256, definition.sha256)
+    enrolments.require_logged(row, opened.enrolment_sha256)
+    definition, record = spent.definition, spent.record
     arm = definition.arm(opened.opening.arm)
     assigned_at = parse_time(spent.assigned.time)
     return Allocation(

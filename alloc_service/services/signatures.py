@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from alloc_service.core.canon import Json
 from alloc_service.errors import SignatureError, WrongPasswordError
 from alloc_service.log.entry import format_time
 from alloc_service.permissions import Role
@@ -44,7 +43,7 @@ class Signature:
     def __post_init__(self) -> None:
         require_zone(self.at, "signature time")
 
-    def to_record(self) -> dict[str, Json]:
+    def to_record(self) -> dict[str, str]:
         """Return the manifestation: printed name, role, meaning, time."""
         return {
             "meaning": enrolments.MEANING,

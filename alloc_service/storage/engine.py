@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from weakref import WeakSet
 
 from sqlalchemy import Connection, Pool, make_url
@@ -37,11 +37,13 @@ class Reading(Session):
     Attributes:
         core: The connection itself. What needs no objects, on the way of every request, is asked
             of it: the session's own way to it costs as much again as the statement.
+        driver: The driver's connection under it, for `alloc_service.storage.prepared`.
     """
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, expire_on_commit=False)
         self.core = connection
+        self.driver: Any = connection.connection.dbapi_connection
 
 
 class _Callbacks:

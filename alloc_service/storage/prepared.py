@@ -48,7 +48,7 @@ class Prepared:
         given = {**compiled.constants, **facts}
         for name, convert in compiled.converters.items():
             given[name] = convert(given[name])
-        cursor = session.core.connection.cursor()
+        cursor = session.driver.cursor()
         cursor.execute(compiled.text, given)
         return cursor
 
