@@ -9,7 +9,7 @@ a reader checks that writing what it read gives the same bytes again.
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from alloc_service.errors import CanonError
 
@@ -98,18 +98,18 @@ def _write(value: Json, where: str) -> bytes:
         raise CanonError(where=where, rule="a lone surrogate") from None
 
 
-def _is_plain(value: object, depth: int) -> bool:
+def _is_plain(value: Any, depth: int) -> bool:
     """Tell at once of most values that they are fine; of the others, `_check` names the place."""
     kind = type(value)
     if kind is str:
-        return cast("str", value).isascii()
-    if kind is dict and depth < DEEPEST_NESTING:
-        return all(
-            type(key) is str and key.isascii() and _is_plain(item, depth + 1)
-            for key, item in cast("dict[object, object]", value).items()
-        )
+        return bool(value.isascii())
+    if kind is dict:
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii() or not _is_plain(item, depth + 1):
+                return False
+        return depth < DEEPEST_NESTING
     if kind is int:
-        return -LARGEST_INTEGER <= cast("int", value) <= LARGEST_INTEGER
+        return bool(-LARGEST_INTEGER <= value <= LARGEST_INTEGER)
     return value is None or kind is bool
 
 

@@ -7,7 +7,7 @@ the entries are read back from the database and followed; no transaction is open
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -60,7 +60,6 @@ class OpenLog:
 
     Attributes:
         state: What the log means so far; read it, and change it through `append` alone.
-        followed: How many entries the sealer had followed when this was opened.
         last_path: The audit path of the entry appended last, in the log that ends with it.
     """
 
@@ -70,7 +69,7 @@ class OpenLog:
         self._trial_id = trial_id
         self._folded = folded
         self._appended = False
-        self.followed = 0
+        self._followed = 0
         self.last_path: tuple[bytes, ...] = ()
 
     @property
@@ -96,6 +95,12 @@ class OpenLog:
         if last and parse_time(last) > now + PATIENCE_WITH_CLOCK:
             raise ClockError(last=last, now=format_time(now))
         return self._store(max(format_time(now), last), type_, actor, body)
+
+    def committed(self) -> "Committed":
+        """Return what will have been committed, once it was; for `follow`."""
+        committed = Committed(self._trial_id, self._followed)
+        self._tx.read_back(committed.read)
+        return committed
 
     def correct_clock(self, actor: LoggedActor) -> Entry:
         """Step the log's time back to this machine's, by the one entry that may.
@@ -161,7 +166,7 @@ def open_log(deps: Deps, tx: Transaction, trial_id: str) -> OpenLog:
         _catch_up(tx, trial_id, folded, head)
     status = deps.sealer.status(origin_of(deps.host, trial_id))
     _require_well(tx, trial_id, head, status)
-    log.followed = status.size
+    log._followed = status.size
     if folded.checkpoint:
         queries.add_checkpoint(tx, trial_id, folded.checkpoint.size, folded.checkpoint.note)
     return log
@@ -209,14 +214,32 @@ def ask_sealer(deps: Deps, trial_id: str, refusal: RefusalError) -> RefusalError
     return refusal
 
 
-def follow(deps: Deps, trial_id: str, since: int | None = None) -> SignedCheckpoint:
+class Committed:
+    """What was committed of a log, read back from the database; it waits to be followed.
+
+    Attributes:
+        since: How many entries the sealer had followed before.
+        entries: From the last of those on; none where they could not be read yet.
+    """
+
+    def __init__(self, trial_id: str, since: int) -> None:
+        self._trial_id = trial_id
+        self.since = since
+        self.entries: list[bytes] = []
+
+    def read(self, session: Reading) -> None:
+        """Read the entries, where they are few enough for one statement."""
+        rows = queries.glance_at_entries(session, self._trial_id, self.since - 1)
+        self.entries = [row.data for row in rows or ()]
+
+
+def follow(deps: Deps, trial_id: str, committed: Committed | None = None) -> SignedCheckpoint:
     """Read back what was committed and let the sealer follow it; no transaction is open.
 
     Args:
         deps: The service's.
         trial_id: Whose log.
-        since: A size that the sealer gave earlier, such as `OpenLog.followed`; asked for now
-            where there is none.
+        committed: What `OpenLog.committed` has read back already.
 
     Returns:
         What the sealer signed; it waits to be stored.
@@ -226,8 +249,9 @@ def follow(deps: Deps, trial_id: str, since: int | None = None) -> SignedCheckpo
         BlockedError: The sealer refuses an entry.
         AnchorWriteError: The sealer's disk refused; nothing was followed.
     """
-    if since is None:
-        since = deps.sealer.status(origin_of(deps.host, trial_id)).size
+    if committed is not None and committed.entries:
+        return _let_follow(deps, trial_id, committed.since, committed.entries)
+    since = deps.sealer.status(origin_of(deps.host, trial_id)).size
     return _show(deps, trial_id, since, max(since - 1, 0))
 
 
@@ -308,9 +332,15 @@ def receipt_of(session: Reading, trial_id: str, seq: int, signed: SignedCheckpoi
 
 
 def _show(deps: Deps, trial_id: str, since: int, first: int) -> SignedCheckpoint:
-    origin = origin_of(deps.host, trial_id)
     with deps.database.read() as session:
         entries = [row.data for row in queries.read_entries(session, trial_id, first)]
+    return _let_follow(deps, trial_id, since, entries)
+
+
+def _let_follow(
+    deps: Deps, trial_id: str, since: int, entries: Sequence[bytes]
+) -> SignedCheckpoint:
+    origin = origin_of(deps.host, trial_id)
     note = deps.sealer.follow(origin, since, entries)
     checkpoint = Checkpoint.parse(note.partition("\n\n")[0] + "\n", origin)
     signed = SignedCheckpoint(checkpoint.size, note, checkpoint.root)

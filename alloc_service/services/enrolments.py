@@ -199,27 +199,52 @@ def read_draft(definition: TrialDefinition, row: EnrolmentRow) -> Draft:
         EnrolmentChangedError: What is stored is no draft.
         InputError: It is one that the rules would have refused.
     """
+    content = _read_content(_Content(row.draft, row.site, definition.sha256, definition))
+    if content is None:
+        raise EnrolmentChangedError(enrolment=row.id)
+    consent, facts, answers = content
+    return Draft(
+        id=row.id,
+        trial=row.trial_id,
+        site=row.site,
+        participant=row.participant,
+        consent=consent,
+        facts=facts,
+        answers=dict(answers),
+        sha256=_hash_draft(row),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """All that the content of a draft depends on; a definition is what its hash names."""
+
+    document: bytes = field(repr=False)
+    site: str
+    definition_sha256: str
+    definition: TrialDefinition = field(compare=False, repr=False)
+
+
+# The same draft is read when it is typed, shown, signed and allocated, minutes apart.
+@lru_cache(maxsize=256)
+def _read_content(stored: _Content) -> tuple[Consent, Facts, Mapping[str, str]] | None:
     try:
-        document = parse_object(row.draft, "draft")
+        document = parse_object(stored.document, "draft")
     except CanonError:
-        raise EnrolmentChangedError(enrolment=row.id) from None
+        return None
+    definition = stored.definition
     match document:
         case {
             "answers": {**answers},
             "consent": {"time": str(time), "version": str(version)},
             "facts": {**facts},
         }:
-            return Draft(
-                id=row.id,
-                trial=row.trial_id,
-                site=row.site,
-                participant=row.participant,
-                consent=read_consent(definition, row.site, time, version),
-                facts=reread_facts(definition, cast("Mapping[str, Json]", facts)),
-                answers={str(code): str(answer) for code, answer in answers.items()},
-                sha256=_hash_draft(row),
+            return (
+                read_consent(definition, stored.site, time, version),
+                reread_facts(definition, cast("Mapping[str, Json]", facts)),
+                {str(code): str(answer) for code, answer in answers.items()},
             )
-    raise EnrolmentChangedError(enrolment=row.id)
+    return None
 
 
 def definition_of(session: Reading, trial_id: str) -> TrialDefinition:

@@ -33,7 +33,7 @@ from alloc_service.permissions import Action
 from alloc_service.sealing.sealer import SlotToOpen
 from alloc_service.services import accounts, audit, enrolments, refusals
 from alloc_service.services.accounts import Person
-from alloc_service.services.audit import LoggedActor, OpenLog
+from alloc_service.services.audit import Committed, LoggedActor, OpenLog
 from alloc_service.services.deps import Deps, SignedCheckpoint
 from alloc_service.services.enrolments import SignedRecord
 from alloc_service.services.signatures import Signature, require_fresh, sign
@@ -122,7 +122,7 @@ class _Spent:
     Attributes:
         row: The enrolment as stored, with the record that was signed for it.
         record: What is shown of that record.
-        followed: How many entries the sealer had followed before.
+        committed: What the sealer has still to follow.
         entry: The entry of this request, which the sealer opens for.
         assigned: The `slot.assigned` of the enrolment; the same entry, or an earlier one.
         number: Order of allocation in the trial, from 1.
@@ -133,7 +133,7 @@ class _Spent:
 
     row: EnrolmentRow
     record: SignedRecord
-    followed: int
+    committed: Committed
     entry: Entry
     assigned: Entry
     number: int
@@ -188,7 +188,7 @@ def _read_assigned_again(
     record = enrolments.require_same_record(row, sha256, definition.sha256)
     entry = log.append("slot.reread", actor, {"enrolment": str(row.id), "of": assigned.seq})
     return _Spent(
-        row, record, log.followed, entry, logged, number, sealed, log.last_path, definition
+        row, record, log.committed(), entry, logged, number, sealed, log.last_path, definition
     )
 
 
@@ -228,12 +228,13 @@ def _assign_next_slot(
     leaf, sealed = _tree(log, trial_id, number).read_slot(tx, place)
     shown = SignedRecord(stratum.code, signature.to_record())
     record = draft.to_record(definition, stratum, shown.signature)
-    entry = log.append("slot.assigned", actor, _assignment(number, place, leaf, row.id, record))
-    queries.write_record(tx, row.id, record)
-    queries.add_assignment(tx, enrolments.assignment_of(trial_id, entry))
+    with tx.sending_together():
+        entry = log.append("slot.assigned", actor, _assignment(number, place, leaf, row.id, record))
+        queries.write_record(tx, row.id, record)
+        queries.add_assignment(tx, enrolments.assignment_of(trial_id, entry))
     signed, count = row._replace(record=record), len(log.state.assigned)
     return _Spent(
-        signed, shown, log.followed, entry, entry, count, sealed, log.last_path, definition
+        signed, shown, log.committed(), entry, entry, count, sealed, log.last_path, definition
     )
 
 
@@ -294,7 +295,7 @@ def _open(deps: Deps, spent: _Spent) -> Allocation:
     and of an assignment that is proved under the checkpoint that it has just signed.
     """
     row = spent.row
-    signed = audit.follow(deps, spent.row.trial_id, spent.followed)
+    signed = audit.follow(deps, spent.row.trial_id, spent.committed)
     receipt = _prove(deps, spent, signed)
     origin = audit.origin_of(deps.host, spent.row.trial_id)
     with hiding_places():

@@ -12,7 +12,7 @@ Forking: connections are closed before a fork and the child begins with none
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Self
 from weakref import WeakSet
@@ -21,7 +21,13 @@ from sqlalchemy import Connection, Pool, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
-from alloc_service.errors import ConfigError, DatabaseBusyError, DatabaseUnreachableError
+from alloc_service.errors import (
+    AppendOnlyError,
+    ConfigError,
+    DatabaseBusyError,
+    DatabaseUnreachableError,
+    RefusalError,
+)
 from alloc_service.storage import postgresql, schema, sqlite
 from alloc_service.storage.processes import gate
 from alloc_service.storage.refusals import as_refusals, committing
@@ -71,11 +77,46 @@ class Transaction(Reading):
     def __init__(self, connection: Connection, callbacks: _Callbacks) -> None:
         super().__init__(connection)
         self._callbacks = callbacks
+        self._expected: list[tuple[Any, str]] = []
+        self.reads_back: list[Callable[[Reading], None]] = []
 
     @property
     def committed(self) -> bool:
         """Return whether the commit was answered."""
         return self._callbacks.committed
+
+    @contextmanager
+    def sending_together(self) -> Iterator[None]:
+        """Send the prepared statements of the block without waiting for each one's answer.
+
+        What the database refuses of them is raised at the end of the block. SQLite, which is no
+        journey away, answers each at once.
+        """
+        pipeline = getattr(self.driver, "pipeline", nullcontext)
+        with pipeline():
+            yield
+
+    def read_back(self, read: Callable[[Reading], None]) -> None:
+        """Call this after the commit with the connection, for one prepared statement.
+
+        It sees the database as anybody does from then on, and saves another connection. Where
+        it fails, it was not called: what was committed is so all the same.
+        """
+        self.reads_back.append(read)
+
+    def expect_one_row(self, cursor: Any, rule: str) -> None:
+        """Commit only where this statement has changed one row; else name the rule."""
+        self._expected.append((cursor, rule))
+
+    def require_expected(self) -> None:
+        """Check what was expected so far.
+
+        Raises:
+            AppendOnlyError: A statement has not changed one row.
+        """
+        for cursor, rule in self._expected:
+            if cursor.rowcount != 1:
+                raise AppendOnlyError(rule=rule)
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call this after the commit, in the order of asking; not after a rollback."""
@@ -165,9 +206,11 @@ class Database:
             transaction = Transaction(connection, callbacks)
             yield transaction
             transaction.flush()
+            transaction.require_expected()
             with committing(self.location):
                 begun.commit()
             callbacks.committed = True
+            self._read_back(transaction)
 
     def check(self) -> None:
         """Refuse a database that is unreachable, unsafe or of another schema version.
@@ -227,6 +270,12 @@ class Database:
         self._reader.dispose(close=False)
         self._writer.dispose(close=False)
         return inherited
+
+    def _read_back(self, transaction: Transaction) -> None:
+        alone = postgresql.alone if self.path is None else nullcontext
+        for read in transaction.reads_back:
+            with suppress(RefusalError), as_refusals(self.location), alone(transaction.driver):
+                read(transaction)
 
     def _passed_gate(self) -> AbstractContextManager[None]:
         # A connection to PostgreSQL that a child inherits does no harm there while it is unused.

@@ -7,6 +7,8 @@ server that is no standby.
 """
 
 import select
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -58,6 +60,17 @@ def check(connection: Connection, location: str) -> None:
                 found=found,
                 needed=" or ".join(sorted(needed)),
             )
+
+
+@contextmanager
+def alone(connection: Any) -> Iterator[None]:
+    """Let each statement be a transaction of its own, while it lasts."""
+    connection.autocommit = True
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.autocommit = False
 
 
 def _engine(url: URL, patience: float, isolation: IsolationLevel, option: str) -> Engine:

@@ -65,14 +65,19 @@ _SURELY_UNDONE = (
 )
 
 
-@contextmanager
-def as_refusals(location: str) -> Iterator[None]:
+class as_refusals:  # noqa: N801  used like a function, and with every request: the short way
     """Turn every error of SQLAlchemy and the drivers inside the block into a refusal."""
-    try:
-        yield
-    except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
-        # `from None`: a traceback must not print the driver's text either.
-        raise refusal_of(error, location) from None
+
+    def __init__(self, location: str) -> None:
+        self._location = location
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Raise the refusal; `from None`, for a traceback must not print the driver's text."""
+        if isinstance(error, SQLAlchemyError | sqlite3.Error | psycopg.Error):
+            raise refusal_of(error, self._location) from None
 
 
 @contextmanager

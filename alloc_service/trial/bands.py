@@ -68,7 +68,9 @@ class Interval(Table):
     def holds(self, value: Fraction) -> bool:
         """Tell whether the value lies inside, by exact comparison."""
         low, high = self._ends
-        return low <= Cut(0, value, 0) and Cut(0, value, 1) <= high
+        above = low.infinity < 0 or low.value < value or (low.value == value and not low.side)
+        below = high.infinity > 0 or value < high.value or (high.value == value and high.side)
+        return bool(above and below)
 
     @cached_property
     def _ends(self) -> tuple[Cut, Cut]:

@@ -181,6 +181,11 @@ class TrialDefinition(Table):
         )
 
     @cached_property
+    def offsets(self) -> tuple[tuple[str, str, int, int], ...]:
+        """Return code, label, months and days after the allocation of each visit."""
+        return tuple((one.code, one.label, one.in_months, one.in_days) for one in self.visits)
+
+    @cached_property
     def sha256(self) -> str:
         """Return the HEX32 SHA-256 of the public bytes, by which a record names this definition."""
         return hashlib.sha256(self.public_bytes()).hexdigest()

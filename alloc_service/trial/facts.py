@@ -35,6 +35,7 @@ _NUMBER = re.compile(r"(?!-[0.]+$)-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
 _EXPONENT = re.compile(r"[+-]?[0-9.,]+[eE][+-]?[0-9]+", re.ASCII)
 _COMMA = re.compile(r"[+-]?[0-9][0-9.,']*,[0-9.,']*", re.ASCII)
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
+_RECORDED = {"confirmed": bool, "typed": str, "unit": str}
 _WIDE = frozenset("．。，")
 
 
@@ -132,13 +133,12 @@ def reread_facts(definition: TrialDefinition, record: Mapping[str, Json]) -> Fac
     units: dict[str, str] = {}
     confirmed: list[str] = []
     for code, row in record.items():
-        match row:
-            case {"typed": str(text), "unit": str(unit), "confirmed": bool(sure), **x} if not x:
-                typed[code], units[code] = text, unit
-                confirmed.extend([code] * sure)
-            case _:
-                problem = Problem(show_name(code), "not-a-fact", "no typed fact is recorded here")
-                raise FactsError(problems=[problem], typed={})
+        if not isinstance(row, dict) or {name: type(row[name]) for name in row} != _RECORDED:
+            problem = Problem(show_name(code), "not-a-fact", "no typed fact is recorded here")
+            raise FactsError(problems=[problem], typed={})
+        typed[code], units[code] = row["typed"], row["unit"]
+        if row["confirmed"]:
+            confirmed.append(code)
     return read_facts(definition, typed, units, confirmed)
 
 

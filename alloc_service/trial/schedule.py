@@ -8,6 +8,7 @@ it has no such day (31 August and 6 months is 28 or 29 February).
 import calendar
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from alloc_service.trial.consent import require_zone
@@ -39,13 +40,15 @@ def follow_up_dates(
     """
     require_zone(allocated_at, "allocation time")
     day = allocated_at.astimezone(ZoneInfo(definition.site(site).time_zone)).date()
+    return _due(definition.offsets, day)
+
+
+@lru_cache(maxsize=256)
+def _due(offsets: tuple[tuple[str, str, int, int], ...], day: date) -> tuple[FollowUp, ...]:
+    # All who are allocated on one day have the same dates.
     return tuple(
-        FollowUp(
-            visit.code,
-            visit.label,
-            add_months(day, visit.in_months) + timedelta(days=visit.in_days),
-        )
-        for visit in definition.visits
+        FollowUp(code, label, add_months(day, months) + timedelta(days=days))
+        for code, label, months, days in offsets
     )
 
 

@@ -7,7 +7,6 @@ converted, so a value on a limit stays on it. MELD needs mg/dL and converts by t
 confirmed by a trial's clinician before its first participant.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, localcontext
@@ -194,7 +193,8 @@ def meld(*, bilirubin: Lab, inr: Lab, creatinine: Lab, dialysis: bool) -> Meld:
 
 def round_half_up(value: Decimal | Fraction) -> int:
     """Round to the nearest integer, halves up, as clinicians do: 2.5 is 3, -2.5 is -2."""
-    return math.floor(Fraction(value) + Fraction(1, 2))
+    over, under = value.as_integer_ratio()
+    return (2 * over + under) // (2 * under)
 
 
 @lru_cache(maxsize=1_024)

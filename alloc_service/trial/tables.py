@@ -101,13 +101,14 @@ class MeldTable(Table):
     dialysis: Name
 
 
+_NAMES = {"code", "label"}
 ScoreTable: TypeAlias = ChildPughTable | MeldTable
 AnyScore = Annotated[ScoreTable, Field(discriminator="code")]
 
 
 def score_inputs(score: ScoreTable) -> dict[str, str]:
     """Return the code of the fact that feeds each input of a score."""
-    return {name: str(value) for name, value in score if name not in {"code", "label"}}
+    return {name: getattr(score, name) for name in type(score).model_fields if name not in _NAMES}
 
 
 class BandsFactor(Table):

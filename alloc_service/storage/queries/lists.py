@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Select, and_, bindparam, delete, insert, select
+from sqlalchemy import and_, bindparam, delete, insert, select
 from sqlalchemy.orm import Session
 
 from alloc_service.errors import UnknownRecordError
@@ -68,19 +68,19 @@ _ADD_NODE = insert(_nodes)
 
 
 @cache
-def _leaves_at(count: int) -> Select[Any]:
-    return select(_slots.c.stratum, _slots.c.slot, _slots.c.leaf).where(
-        *_OF_SEALING, at_places(_slots.c.stratum, _slots.c.slot, count)
-    )
+def _leaves_at(count: int) -> Prepared:
+    chosen = select(_slots.c.stratum, _slots.c.slot, as_bytes(_slots.c.leaf))
+    return Prepared(chosen.where(*_OF_SEALING, at_places(_slots.c.stratum, _slots.c.slot, count)))
 
 
 @cache
-def _nodes_at(count: int) -> Select[Any]:
-    return select(_nodes.c.level, _nodes.c.position, _nodes.c.hash).where(
+def _nodes_at(count: int) -> Prepared:
+    chosen = select(_nodes.c.level, _nodes.c.position, as_bytes(_nodes.c.hash)).where(
         _nodes.c.trial_id == bindparam("trial"),
         _nodes.c.list_number == bindparam("number"),
         at_places(_nodes.c.level, _nodes.c.position, count),
     )
+    return Prepared(chosen)
 
 
 def read_list(session: Session, trial_id: str, number: int) -> RandomizationList:
@@ -210,7 +210,7 @@ def read_sealed_leaves(
     found: dict[Place, bytes] = {}
     for chunk in in_chunks(places):
         facts = {**_sealing_facts(trial_id, number, sealing), **facts_of(chunk)}
-        rows = session.core.execute(_leaves_at(len(chunk)), facts)
+        rows = _leaves_at(len(chunk)).run(session, facts)
         found.update({(stratum, slot): leaf for stratum, slot, leaf in rows})
     return found
 
@@ -230,7 +230,7 @@ def read_list_nodes(
     found: dict[Place, bytes] = {}
     for chunk in in_chunks(places):
         facts = {"trial": trial_id, "number": number, **facts_of(chunk)}
-        rows = session.core.execute(_nodes_at(len(chunk)), facts)
+        rows = _nodes_at(len(chunk)).run(session, facts)
         found.update({(level, position): node for level, position, node in rows})
     return found
 

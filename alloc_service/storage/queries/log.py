@@ -6,12 +6,12 @@ head; a proof costs one read of at most two nodes a level.
 
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Select, and_, bindparam, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 
-from alloc_service.errors import AppendOnlyError, UnknownRecordError
-from alloc_service.storage.engine import Reading
+from alloc_service.errors import UnknownRecordError
+from alloc_service.storage.engine import Reading, Transaction
 from alloc_service.storage.models import Base
 from alloc_service.storage.prepared import Prepared, as_bytes
 from alloc_service.storage.queries.places import Place, at_places, facts_of, in_chunks
@@ -88,11 +88,12 @@ _LEAVES_AT = select(_entries.c.seq, _entries.c.leaf).where(
 
 
 @cache
-def _nodes_at(count: int) -> Select[Any]:
-    return select(_nodes.c.level, _nodes.c.position, _nodes.c.hash).where(
+def _nodes_at(count: int) -> Prepared:
+    chosen = select(_nodes.c.level, _nodes.c.position, as_bytes(_nodes.c.hash)).where(
         _nodes.c.trial_id == bindparam("trial"),
         at_places(_nodes.c.level, _nodes.c.position, count),
     )
+    return Prepared(chosen)
 
 
 def lock_log_head(session: Reading, trial_id: str) -> HeadRow:
@@ -152,8 +153,15 @@ def read_entries(session: Reading, trial_id: str, since: int = 0) -> Iterator[En
         facts["since"] = rows[-1][0] + 1
 
 
+def glance_at_entries(session: Reading, trial_id: str, since: int) -> list[EntryRow] | None:
+    """Return the entries from `since` on by one statement, or None where they are too many."""
+    rows = _ENTRIES_SINCE.run(session, {"trial": trial_id, "since": since, "most": _CHUNK})
+    found = [EntryRow(*row) for row in rows.fetchall()]
+    return found if len(found) < _CHUNK else None
+
+
 def append_entries(
-    session: Reading, trial_id: str, entries: Sequence[EntryRow], nodes: Sequence[NodeRow]
+    session: Transaction, trial_id: str, entries: Sequence[EntryRow], nodes: Sequence[NodeRow]
 ) -> None:
     """Add entries at the end of a log that the caller has locked, and move its head.
 
@@ -164,7 +172,8 @@ def append_entries(
         nodes: The complete subtrees that these entries complete, level 1 and above.
 
     Raises:
-        AppendOnlyError: The first is not the next entry, or an entry does not follow the last.
+        AppendOnlyError: The first is not the next entry, or an entry does not follow the last;
+            at the commit at the latest.
     """
     last = entries[-1]
     moved = _MOVE_HEAD.run(
@@ -176,8 +185,7 @@ def append_entries(
             "new_leaf": last.leaf,
         },
     )
-    if moved.rowcount != 1:
-        raise AppendOnlyError(rule="log_head_counts_the_entries")
+    session.expect_one_row(moved, "log_head_counts_the_entries")
     for row in entries:
         _ADD_ENTRY.run(session, {"trial_id": trial_id, **row._asdict()})
     _add_nodes(session, trial_id, nodes)
@@ -198,7 +206,7 @@ def read_log_nodes(
         found.update({(0, seq): bytes.fromhex(leaf) for seq, leaf in rows})
     for chunk in in_chunks([place for place in places if place[0] > 0]):
         facts = {"trial": trial_id, **facts_of(chunk)}
-        nodes = session.core.execute(_nodes_at(len(chunk)), facts)
+        nodes = _nodes_at(len(chunk)).run(session, facts)
         found.update({(level, position): node for level, position, node in nodes})
     return found
 
