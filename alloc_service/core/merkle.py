@@ -144,11 +144,6 @@ def inclusion_proof(index: int, size: int, read: ReadNodes) -> list[bytes]:
     return _hash_ranges(_path(index, 0, size), read)
 
 
-def proof_places(index: int, size: int) -> list[Place]:
-    """Return the complete subtrees that `inclusion_proof` asks for."""
-    return [place for start, end in _path(index, 0, size) for place in _cover(start, end)]
-
-
 def consistency_proof(old: int, new: int, read: ReadNodes) -> list[bytes]:
     """Return the proof that the tree of size `old` is a prefix of the one of size `new`.
 

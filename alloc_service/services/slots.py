@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 
 from alloc_service.core.generate import leaf_index, slot_at
-from alloc_service.core.merkle import Place, inclusion_proof, proof_places, verify_inclusion
+from alloc_service.core.merkle import Place, inclusion_proof, verify_inclusion
 from alloc_service.errors import ListFileError, SealedSlotError, TreeError, UnknownRecordError
 from alloc_service.log.state import ListState
 from alloc_service.sealing.sealer import SlotToOpen
@@ -63,8 +63,7 @@ class SealingTree:
         if any(place not in self._nodes for place in wanted):
             if len(self._nodes) > _MOST:
                 self._nodes.clear()
-            ahead = range(index, min(index + _AHEAD, self._size))
-            places = {place for at in ahead for place in proof_places(at, self._size)}
+            places = {*wanted, *_places_near(index, self._size)}
             self._fetch(session, [place for place in places if place not in self._nodes])
         return self._nodes
 
@@ -75,6 +74,17 @@ class SealingTree:
         inner = [place for place in places if place[0] > 0]
         self._nodes.update(queries.read_list_nodes(session, trial_id, number, inner))
         self._nodes.update({(0, indices[at]): leaf for at, leaf in leaves.items()})
+
+
+def _places_near(index: int, size: int) -> Iterator[Place]:
+    """Yield the complete subtrees beside the paths of this leaf and of those that come next."""
+    first, last, level = index, min(index + _AHEAD, size) - 1, 0
+    while (1 << level) <= size:
+        for position in range(first, last + 1):
+            beside = position ^ 1
+            if (beside + 1) << level <= size:
+                yield level, beside
+        first, last, level = first >> 1, last >> 1, level + 1
 
 
 @contextlib.contextmanager

@@ -51,6 +51,14 @@ class Reading(Session):
         self.core = connection
         self.driver: Any = connection.connection.dbapi_connection
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Forget a connection that was lost: the pool would try to use it, and say so aloud."""
+        if getattr(self.driver, "closed", False):
+            self.core.invalidate()
+
 
 class _Callbacks:
     """What is called when a transaction has ended, however it ends."""
@@ -105,8 +113,14 @@ class Transaction(Reading):
         self.reads_back.append(read)
 
     def expect_one_row(self, cursor: Any, rule: str) -> None:
-        """Commit only where this statement has changed one row; else name the rule."""
+        """Check, at the commit at the latest, that this statement has changed one row.
+
+        Raises:
+            AppendOnlyError: It has not; here where it has answered already.
+        """
         self._expected.append((cursor, rule))
+        if cursor.rowcount >= 0:
+            self.require_expected()
 
     def require_expected(self) -> None:
         """Check what was expected so far.
@@ -182,7 +196,9 @@ class Database:
             self._reader.connect() as connection,
         ):
             connection.begin()
-            yield Reading(connection)
+            reading = Reading(connection)
+            with reading:
+                yield reading
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -204,9 +220,10 @@ class Database:
         ):
             begun = connection.begin()  # SQLite's lock is ours from here on
             transaction = Transaction(connection, callbacks)
-            yield transaction
-            transaction.flush()
-            transaction.require_expected()
+            with transaction:
+                yield transaction
+                transaction.flush()
+                transaction.require_expected()
             with committing(self.location):
                 begun.commit()
             callbacks.committed = True
@@ -274,7 +291,12 @@ class Database:
     def _read_back(self, transaction: Transaction) -> None:
         alone = postgresql.alone if self.path is None else nullcontext
         for read in transaction.reads_back:
-            with suppress(RefusalError), as_refusals(self.location), alone(transaction.driver):
+            with (
+                suppress(RefusalError),
+                as_refusals(self.location),
+                transaction,
+                alone(transaction.driver),
+            ):
                 read(transaction)
 
     def _passed_gate(self) -> AbstractContextManager[None]:

@@ -130,7 +130,7 @@ def test_a_worker_with_a_stale_read_freezes_nothing(
     check_seen(life, quick, seen, Counter(life.waiting[5:7]), others=5)
 
 
-@pytest.mark.parametrize("at", ["call services/audit.py _show", "call sealing/local.py follow"])
+@pytest.mark.parametrize("at", ["call services/audit.py follow", "call sealing/local.py follow"])
 def test_a_process_that_others_overtake_after_its_commit_freezes_nothing(
     life: Life, deps: Deps, tmp_path: Path, at: str
 ) -> None:

@@ -17,6 +17,7 @@ from tests.faults.life import begin_life, make_home
 from tests.faults.processes import ask
 
 BEFORE_THE_COMMIT = "call storage/refusals.py committing"
+BEFORE_IT_IS_READ_BACK = "call storage/queries/log.py glance_at_entries"
 AFTER_THE_COMMIT = "call services/audit.py follow"
 
 
@@ -132,12 +133,25 @@ def test_a_server_restarted_after_the_commit_costs_a_connection_and_no_refusal(
     asking.retry(enrolment)
 
 
-def test_a_server_that_stays_away_after_the_commit_shows_nothing_and_keeps_the_slot(
+def test_what_was_committed_and_read_back_is_shown_though_the_server_stays_away(
     asking: Asking, server: CrashingPostgres, ask_with: Callable[..., list[str]]
 ) -> None:
     enrolment = asking.next_enrolment()
 
     printed = ask_with(enrolment, AFTER_THE_COMMIT, server.crash)
+    server.start_again()
+
+    assert printed[0].startswith("arm ")
+    assert asking.check(enrolment, printed) == 1
+    asking.retry(enrolment)
+
+
+def test_a_server_that_stays_away_from_the_commit_on_shows_nothing_and_keeps_the_slot(
+    asking: Asking, server: CrashingPostgres, ask_with: Callable[..., list[str]]
+) -> None:
+    enrolment = asking.next_enrolment()
+
+    printed = ask_with(enrolment, BEFORE_IT_IS_READ_BACK, server.crash)
     server.start_again()
 
     assert printed[0].startswith("refused database-unreachable: ")
