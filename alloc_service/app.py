@@ -20,7 +20,7 @@ from alloc_service.errors import (
     RefusalError,
     StateError,
 )
-from alloc_service.services import audit
+from alloc_service.services import health
 from alloc_service.services.deps import Deps, open_deps
 
 # The one table that turns a branch of refusals into a status.
@@ -40,7 +40,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
         OperationError: A setting, a key file, the register or the database is not as it must be.
     """
     deps = open_deps(Settings.from_environment(environ))
-    audit.start(deps)
+    health.start(deps)
     app = Flask(__name__)
     app.add_url_rule("/healthz", view_func=lambda: _tell_health(deps), endpoint="healthz")
     app.register_error_handler(RefusalError, _refuse)
@@ -50,7 +50,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
 
 def _tell_health(deps: Deps) -> ResponseReturnValue:
     """Answer 200 where every trial can allocate, as far as the machine goes; else 503."""
-    problems = sorted(set(audit.check_health(deps).values()))
+    problems = sorted(set(health.check(deps).values()))
     status = 503 if problems else 200
     return jsonify(status="unwell" if problems else "well", problems=problems), status
 

@@ -9,7 +9,7 @@ from alloc_service.config import Settings
 from alloc_service.errors import ConfigError, KeysMissingError
 from alloc_service.sealing.keys import create_keys
 from alloc_service.sealing.register import Register
-from alloc_service.services import accounts, audit, trials
+from alloc_service.services import accounts, health, trials
 from alloc_service.services.accounts import NewAccount
 from alloc_service.services.deps import open_from_environment
 from alloc_service.storage.engine import Database
@@ -71,7 +71,7 @@ def test_a_frozen_trial_is_told_by_its_code_and_not_by_its_name(
     answer = client.get("/healthz")
 
     assert (answer.status_code, answer.json) == (503, {"status": "unwell", "problems": ["frozen"]})
-    assert set(audit.check_health(deps)) == {"TEST-NCT01728727"}
+    assert set(health.check(deps)) == {"TEST-NCT01728727"}
 
 
 def test_a_refusal_becomes_a_problem_with_its_code(with_a_trial: Mapping[str, str]) -> None:

@@ -6,7 +6,7 @@ import click
 
 from alloc_service.cli import screen
 from alloc_service.cli.progress import waiting
-from alloc_service.services import audit
+from alloc_service.services import health
 from alloc_service.services.deps import Deps, open_from_environment
 
 
@@ -19,7 +19,7 @@ def open_service() -> Deps:
     deps = open_from_environment(os.environ)
     click.get_current_context().call_on_close(deps.database.dispose)
     with waiting("Showing the sealer every log"):
-        refused = audit.start(deps)
+        refused = health.start(deps)
     for trial, error in refused.items():
         screen.warn(f"trial {trial}: {error} [{error.code}]")
     return deps

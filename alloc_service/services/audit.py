@@ -165,7 +165,7 @@ def open_log(deps: Deps, tx: Transaction, trial_id: str) -> OpenLog:
     if not _is_end_of(folded, head, last):
         _catch_up(tx, trial_id, folded, head)
     status = deps.sealer.status(origin_of(deps.host, trial_id))
-    _require_well(tx, trial_id, head, status)
+    require_well(tx, trial_id, head, status)
     log._followed = status.size
     if folded.checkpoint:
         queries.add_checkpoint(tx, trial_id, folded.checkpoint.size, folded.checkpoint.note)
@@ -252,47 +252,7 @@ def follow(deps: Deps, trial_id: str, committed: Committed | None = None) -> Sig
     if committed is not None and committed.entries:
         return _let_follow(deps, trial_id, committed.since, committed.entries)
     since = deps.sealer.status(origin_of(deps.host, trial_id)).size
-    return _show(deps, trial_id, since, max(since - 1, 0))
-
-
-def start(deps: Deps) -> dict[str, RefusalError]:
-    """Show the sealer every log as a whole, as at each start; return what it refused, by trial.
-
-    A log is shown twice: whole, against the anchor's beginning, and from the anchor's end on,
-    which alone tells a shorter log from an older read.
-    """
-    with deps.database.read() as session:
-        trials = [trial.id for trial in queries.list_trials(session)]
-    refused: dict[str, RefusalError] = {}
-    for trial_id in trials:
-        try:
-            if deps.sealer.status(origin_of(deps.host, trial_id)).size:
-                _show(deps, trial_id, 1, 0)
-            follow(deps, trial_id)
-        except RefusalError as error:
-            refused[trial_id] = error
-    return refused
-
-
-def check_health(deps: Deps) -> dict[str, str]:
-    """Return, by trial, the code of what keeps it from growing now; empty where all are well.
-
-    Raises:
-        DatabaseError: The database cannot be read.
-    """
-    with deps.database.read() as session:
-        trials = [trial.id for trial in queries.list_trials(session)]
-    problems = {}
-    for trial_id in trials:
-        # The status first: a log that grew meanwhile is only longer than the anchor.
-        status = deps.sealer.status(origin_of(deps.host, trial_id))
-        try:
-            with deps.database.read() as session:
-                head = queries.read_log_head(session, trial_id)
-                _require_well(session, trial_id, head, status)
-        except RefusalError as error:
-            problems[trial_id] = error.code
-    return problems
+    return show_log(deps, trial_id, since, max(since - 1, 0))
 
 
 def read_state(session: Reading, trial_id: str) -> LogState:
@@ -331,7 +291,12 @@ def receipt_of(session: Reading, trial_id: str, seq: int, signed: SignedCheckpoi
     return Receipt(seq, tuple(proof), signed.note)
 
 
-def _show(deps: Deps, trial_id: str, since: int, first: int) -> SignedCheckpoint:
+def show_log(deps: Deps, trial_id: str, since: int, first: int) -> SignedCheckpoint:
+    """Show the sealer the log from entry `first` on, as its continuation since a size it gave.
+
+    Raises:
+        RefusalError: As `follow`.
+    """
     with deps.database.read() as session:
         entries = [row.data for row in queries.read_entries(session, trial_id, first)]
     return _let_follow(deps, trial_id, since, entries)
@@ -393,7 +358,15 @@ def _fold_rows(rows: Iterable[queries.EntryRow], folded: FoldedLog) -> None:
         folded.tree.append(bytes.fromhex(entry.leaf))
 
 
-def _require_well(session: Reading, trial_id: str, head: queries.HeadRow, status: Status) -> None:
+def require_well(session: Reading, trial_id: str, head: queries.HeadRow, status: Status) -> None:
+    """Check that the sealer is well, and its anchor a prefix of the log with this head.
+
+    Raises:
+        FrozenError: The sealer is frozen.
+        BlockedError: The sealer follows nothing more.
+        SealerUnwritableError: The sealer cannot write.
+        NotFollowedError: The log is not a continuation of the sealer's anchor.
+    """
     if status.frozen:
         raise FrozenError(reason=status.frozen)
     if status.blocked:

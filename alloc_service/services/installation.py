@@ -194,7 +194,7 @@ def restore_database(
 
 
 def service_status(deps: Deps) -> ServiceStatus:
-    """Return how the installation stands; show every log to the sealer first (`audit.start`)."""
+    """Return how the installation stands; show every log to the sealer first (`health.start`)."""
     with deps.database.read() as session:
         trials = [(trial.id, trial.origin) for trial in queries.list_trials(session)]
     known = {origin for _, origin in trials}

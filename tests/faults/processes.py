@@ -28,7 +28,7 @@ from sqlalchemy.orm import configure_mappers
 
 import alloc_service
 from alloc_service.errors import RefusalError
-from alloc_service.services import audit, reveal
+from alloc_service.services import audit, health, reveal
 from alloc_service.services.deps import Deps
 from tests.faults.life import Life, password_of
 
@@ -179,7 +179,7 @@ def ask(life: Life, enrolment: UUID, answer: Path, step: Step = UNHARMED) -> Non
     """
     _print_to(answer)
     deps = life.home.open(patience=10)
-    audit.start(deps)
+    health.start(deps)
     if step.warm:
         with deps.database.write() as tx:
             audit.open_log(deps, tx, life.trial)

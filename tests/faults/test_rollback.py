@@ -14,7 +14,15 @@ from uuid import UUID
 import pytest
 
 from alloc_service.errors import FrozenError
-from alloc_service.services import audit, enrolments, lists, recovery, reports, reveal, trials
+from alloc_service.services import (
+    enrolments,
+    health,
+    lists,
+    recovery,
+    reports,
+    reveal,
+    trials,
+)
 from alloc_service.services.deps import Deps
 from alloc_service.services.recovery import TwoPeople
 from alloc_service.services.reveal import Allocation
@@ -124,7 +132,7 @@ def test_nothing_opens_and_nothing_moves_after_a_rollback(
     life, deps = rolled_back.life, rolled_back.deps
     before, anchor = read_tables(deps), life.anchor.read_bytes()
     if restarted:
-        refused = audit.start(deps)
+        refused = health.start(deps)
         assert isinstance(refused[life.trial], FrozenError)
 
     for name, act in acts(rolled_back).items():

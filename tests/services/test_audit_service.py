@@ -17,7 +17,7 @@ from alloc_service.errors import (
 )
 from alloc_service.log.note import open_checkpoint
 from alloc_service.permissions import Role
-from alloc_service.services import audit, lists, reveal, trials
+from alloc_service.services import audit, health, lists, reveal, trials
 from alloc_service.services.audit import LoggedActor
 from alloc_service.services.deps import FoldedLogs, SignedCheckpoint
 from alloc_service.storage import queries
@@ -129,7 +129,7 @@ def test_two_processes_write_to_one_log_in_turn(active: Installation) -> None:
 
     assert active.spent() == 3
     assert active.deps.sealer.status(active.origin).size == len(active.entries())
-    assert audit.start(other) == audit.start(active.deps) == {}
+    assert health.start(other) == health.start(active.deps) == {}
 
 
 def test_threads_append_one_after_the_other(active: Installation) -> None:
@@ -201,7 +201,7 @@ def test_at_start_every_log_is_shown_whole(active: Installation) -> None:
         trial=active.trial,
     )
 
-    refused = audit.start(active.open_anew())
+    refused = health.start(active.open_anew())
     assert set(refused) == {active.trial}
     assert isinstance(refused[active.trial], FrozenError)
 
@@ -219,26 +219,26 @@ def test_at_start_a_log_that_was_begun_but_not_followed_is_followed(
         with pytest.raises(KeyboardInterrupt):
             trials.create(active.deps, active.people["admin"], other)
 
-    assert audit.start(active.deps) == {}
+    assert health.start(active.deps) == {}
     assert active.deps.sealer.status("rac.example.org/TEST-OTHER/audit").size == 1
 
 
 def test_health_tells_by_trial_what_keeps_a_log_from_growing(
     active: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert audit.check_health(active.deps) == {}
+    assert health.check(active.deps) == {}
     with monkeypatch.context() as patch:
 
         class FullDisk:
             free = 0
 
         patch.setattr("shutil.disk_usage", lambda _: FullDisk())
-        assert audit.check_health(active.deps) == {active.trial: "sealer-not-writable"}
+        assert health.check(active.deps) == {active.trial: "sealer-not-writable"}
         with pytest.raises(SealerUnwritableError):
             active.change_state("pause")
     for path in (active.home / "anchors").glob("*.anchor"):
         path.unlink()
-    assert audit.check_health(active.deps) == {active.trial: "frozen"}
+    assert health.check(active.deps) == {active.trial: "frozen"}
 
 
 # --- checkpoints ------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from alloc_service.errors import FrozenError, RefusalError, SealedSlotError, UnknownRecordError
 from alloc_service.sealing.escrow import EscrowedList, open_escrow
-from alloc_service.services import accounts, audit, backup, lists, recovery, reveal, trials
+from alloc_service.services import accounts, backup, health, lists, recovery, reveal, trials
 from alloc_service.services.accounts import NewAccount
 from alloc_service.services.reveal import Allocation
 from alloc_service.storage.engine import Database
@@ -89,7 +89,7 @@ def test_a_restarted_service_on_yesterday_s_backup_loses_nothing_that_was_shown(
     database = empty(target)
     backup.restore_backup(database, path)
     back = open_on(active, database)
-    assert audit.start(back.deps)[back.trial].code == "frozen"
+    assert health.start(back.deps)[back.trial].code == "frozen"
 
     go_through(back, day)
 

@@ -16,7 +16,7 @@ from alloc_service.errors import (
     RegisterError,
     SchemaVersionError,
 )
-from alloc_service.services import audit
+from alloc_service.services import health
 from alloc_service.services.deps import open_deps, open_from_environment, system_clock
 from alloc_service.storage.engine import Database
 from tests.support.installation import HOST, Clock, Installation
@@ -39,7 +39,7 @@ def test_an_installation_opens_from_its_environment(active: Installation) -> Non
 
     assert deps.host == HOST
     assert deps.clock is system_clock
-    assert audit.start(deps) == {}
+    assert health.start(deps) == {}
     assert deps.sealer.kid == active.deps.sealer.kid
 
 

@@ -23,7 +23,7 @@ from alloc_service.errors import (
 )
 from alloc_service.sealing.keys import create_keys, load_keys
 from alloc_service.sealing.register import Register
-from alloc_service.services import accounts, audit, passwords
+from alloc_service.services import accounts, audit, health, passwords
 from alloc_service.services.accounts import NewAccount
 from alloc_service.services.deps import open_deps
 from alloc_service.services.installation import initialize, service_status, upgrade_database
@@ -208,7 +208,7 @@ def test_a_log_that_the_sealer_refuses_is_trouble_in_its_words(active: Installat
     active.attack(
         "UPDATE log_head SET size = 5, last_leaf = (SELECT leaf FROM log_entry WHERE seq = 4)"
     )
-    audit.start(active.open_anew())
+    health.start(active.open_anew())
 
     (trial,) = service_status(active.deps).trials
 

@@ -19,7 +19,7 @@ from alloc_service.errors import (
 )
 from alloc_service.sealing.escrow import open_escrow
 from alloc_service.sealing.package import seal_list
-from alloc_service.services import audit, lists
+from alloc_service.services import health, lists
 from alloc_service.storage import queries
 from tests.support.installation import Installation
 
@@ -259,6 +259,6 @@ def test_nothing_of_a_list_moves_while_the_trial_is_frozen(active: Installation)
             active.activate()
         with pytest.raises(FrozenError):
             lists.read_design(deps, active.people["stat"], active.trial, 1)
-    assert isinstance(audit.start(deps)[active.trial], FrozenError)
+    assert isinstance(health.start(deps)[active.trial], FrozenError)
     with pytest.raises((FrozenError, NotAuthorizedError)):
         deps.sealer.open_design(active.origin, 3, b"")

@@ -18,7 +18,7 @@ from alloc_service.errors import (
 )
 from alloc_service.sealing.keys import load_keys
 from alloc_service.sealing.local import LocalSealer
-from alloc_service.services import audit, recovery, reveal
+from alloc_service.services import health, recovery, reveal
 from alloc_service.services.recovery import Recovery, TwoPeople
 from tests.support.installation import HOST, Installation
 from tests.support.rollback import Loss, failed_checks, read_table, recover
@@ -64,7 +64,7 @@ def test_a_recovery_gives_the_lost_entries_back_verbatim(
 ) -> None:
     whole, spent = active.entries(), read_table(active, "assignment")
     behind = len(back.entries())
-    assert audit.start(back.deps).keys() == {back.trial}
+    assert health.start(back.deps).keys() == {back.trial}
 
     found = recover(back)
 
@@ -154,7 +154,7 @@ def test_another_history_shorter_equal_or_longer_is_kept_as_evidence(
     fork = [entry.data for entry in other.entries()[behind:]]
     in_fork = [row for row in read_table(other, "assignment") if row["entry_seq"] >= behind]
     back = reopen()
-    assert audit.start(back.deps)[back.trial].code == "frozen"
+    assert health.start(back.deps)[back.trial].code == "frozen"
 
     found = recover(back)
 
@@ -234,7 +234,7 @@ def test_a_list_whose_blobs_are_lost_can_be_retired(back: Installation) -> None:
 
 
 def test_a_list_that_is_not_there_cannot_be_retired(back: Installation) -> None:
-    audit.start(back.deps)
+    health.start(back.deps)
 
     with pytest.raises(RuleError):
         recover(back, 7)

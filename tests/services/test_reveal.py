@@ -9,7 +9,7 @@ from alloc_service.errors import StratumExhaustedError
 from alloc_service.log.entry import parse_time
 from alloc_service.log.receipt import Receipt
 from alloc_service.sealing.escrow import open_escrow
-from alloc_service.services import audit, enrolments, reveal, trials
+from alloc_service.services import audit, enrolments, health, reveal, trials
 from alloc_service.storage import queries
 from tests.support.installation import START, Installation, type_shipped, type_small
 
@@ -200,7 +200,7 @@ def test_another_process_reads_the_same_allocation(active: Installation) -> None
 
     assert reveal.read_again(other, active.people["doc"], draft.id).arm == first.arm
     assert active.allocate("P-002").randomization_number == 2
-    assert audit.start(other) == {}
+    assert health.start(other) == {}
 
 
 # --- several lists ----------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from alloc_service.errors import (
     SealerUnwritableError,
 )
 from alloc_service.log.entry import write_entry
-from alloc_service.services import audit, reveal, trials
+from alloc_service.services import audit, health, reveal, trials
 from alloc_service.services.enrolments import Draft
 from alloc_service.storage import queries
 from tests.support.installation import Installation, type_small
@@ -276,7 +276,7 @@ def test_an_edited_old_entry_stops_a_process_that_reads_the_whole_log(
 
     with pytest.raises(LogDamagedError, match="damaged at entry 4"):
         active.reveal(draft)
-    assert isinstance(audit.start(active.deps)[active.trial], FrozenError)
+    assert isinstance(health.start(active.deps)[active.trial], FrozenError)
     with pytest.raises(FrozenError):
         active.reveal(draft)
 

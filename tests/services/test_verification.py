@@ -11,7 +11,7 @@ from alloc_service.core.seed import Seed
 from alloc_service.errors import UnknownRecordError
 from alloc_service.log.entry import write_entry
 from alloc_service.sealing.escrow import EscrowedList, open_escrow
-from alloc_service.services import audit, lists, reports, reveal, verification
+from alloc_service.services import health, lists, reports, reveal, verification
 from alloc_service.storage import queries
 from tests.support.installation import Installation, type_small
 from tests.support.rollback import Loss, failed_checks, read_table, recover
@@ -96,7 +96,7 @@ def test_a_frozen_trial_is_named_with_the_entries_that_are_gone(
     gone = len(back.entries())
     before = faults_of(verify(back))
     assert before == {"sealer": f"entry {gone} is not stored, and the sealer has followed it"}
-    audit.start(back.deps)
+    health.start(back.deps)
 
     report = verify(back)
 
@@ -117,7 +117,7 @@ def test_a_blocked_trial_is_named(active: Installation) -> None:
     with active.deps.database.write() as tx:
         row = queries.EntryRow(forged.seq, forged.prev, forged.leaf, forged.data)
         queries.append_entries(tx, active.trial, [row], [])
-    assert audit.start(active.deps)[active.trial].code == "blocked"
+    assert health.start(active.deps)[active.trial].code == "blocked"
 
     assert faults_of(verify(active))["sealer"].startswith(f"it is blocked: entry {forged.seq}:")
 

@@ -1,0 +1,46 @@
+"""All logs of an installation at once: shown to the sealer at each start, and how they stand."""
+
+from alloc_service.errors import RefusalError
+from alloc_service.services import audit
+from alloc_service.services.deps import Deps
+from alloc_service.storage import queries
+
+
+def start(deps: Deps) -> dict[str, RefusalError]:
+    """Show the sealer every log as a whole, as at each start; return what it refused, by trial.
+
+    A log is shown twice: whole, against the anchor's beginning, and from the anchor's end on,
+    which alone tells a shorter log from an older read.
+    """
+    with deps.database.read() as session:
+        trials = [trial.id for trial in queries.list_trials(session)]
+    refused: dict[str, RefusalError] = {}
+    for trial_id in trials:
+        try:
+            if deps.sealer.status(audit.origin_of(deps.host, trial_id)).size:
+                audit.show_log(deps, trial_id, 1, 0)
+            audit.follow(deps, trial_id)
+        except RefusalError as error:
+            refused[trial_id] = error
+    return refused
+
+
+def check(deps: Deps) -> dict[str, str]:
+    """Return, by trial, the code of what keeps it from growing now; empty where all are well.
+
+    Raises:
+        DatabaseError: The database cannot be read.
+    """
+    with deps.database.read() as session:
+        trials = [trial.id for trial in queries.list_trials(session)]
+    problems = {}
+    for trial_id in trials:
+        # The status first: a log that grew meanwhile is only longer than the anchor.
+        status = deps.sealer.status(audit.origin_of(deps.host, trial_id))
+        try:
+            with deps.database.read() as session:
+                head = queries.read_log_head(session, trial_id)
+                audit.require_well(session, trial_id, head, status)
+        except RefusalError as error:
+            problems[trial_id] = error.code
+    return problems
