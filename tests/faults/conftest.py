@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from alloc_service.services.deps import Clock, Deps
+from alloc_service.services.deps import Clock as ReadsTime
+from alloc_service.services.deps import Deps
 from alloc_service.storage.engine import PATIENCE
-from tests.faults.life import Life, begin_life, make_home, noon
+from tests.faults.bad_machine import PATIENCE as LITTLE_PATIENCE
+from tests.faults.bad_machine import Program, on_this_machine, open_program
+from tests.faults.life import NOW, Life, begin_life, make_home, noon
+from tests.support.installation import Clock
 from tests.support.postgres_server import PostgresServer
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +59,7 @@ def open_service() -> Iterator[Callable[..., Deps]]:
     """Return a function that starts the service of a life in this process."""
     opened: list[Deps] = []
 
-    def start(life: Life, clock: Clock = noon, patience: float = PATIENCE) -> Deps:
+    def start(life: Life, clock: ReadsTime = noon, patience: float = PATIENCE) -> Deps:
         opened.append(life.home.open(clock, patience))
         return opened[-1]
 
@@ -99,3 +103,22 @@ def _children_find_the_tree() -> None:
         del os.environ["PYTHONPATH"]
     else:
         os.environ["PYTHONPATH"] = before
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return the clock of a `program`'s machine."""
+    return Clock(NOW)
+
+
+@pytest.fixture
+def program(
+    life: Life,
+    clock: Clock,
+    open_service: Callable[..., Deps],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Program]:
+    """Return service and command line of `life`, on a machine that a test may break."""
+    with on_this_machine(clock):
+        running = open_service(life, clock, LITTLE_PATIENCE)
+        yield open_program(life, clock, running, monkeypatch)
