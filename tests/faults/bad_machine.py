@@ -80,12 +80,13 @@ class Program:
 def require_told(outcome: Outcome, code: str, *words: str) -> str:
     """Check that a command refused by this code, in these words, and in no stack trace."""
     assert (outcome.code, outcome.out) == (1, "")
-    assert outcome.err.startswith("Refused: "), outcome.err
-    assert f"[{code}]" in outcome.err, outcome.err
+    *_, refusal = outcome.err.splitlines()
+    assert refusal.startswith("Refused: "), outcome.err
+    assert refusal.endswith(f"[{code}]"), outcome.err
     for word in words:
-        assert word in outcome.err
+        assert word in refusal
     require_quiet(outcome.err)
-    return outcome.err
+    return refusal
 
 
 def require_refused(ask: Callable[[], object], code: str, *words: str) -> RefusalError:
