@@ -16,7 +16,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from alloc_service.errors import RefusalError
-from alloc_service.services import audit, passwords, reveal
+from alloc_service.services import health, passwords, reveal
 from alloc_service.services.deps import Deps, open_deps, open_from_environment
 from alloc_service.services.reveal import Allocation
 from alloc_service.storage.engine import Database
@@ -66,7 +66,7 @@ class Program:
         """Start a service from the environment, as each start does, and ask it."""
         deps = open_from_environment(self.environ)
         try:
-            for error in audit.start(deps).values():
+            for error in health.start(deps).values():
                 raise error
             return _ask(deps, self.life.waiting[at])
         finally:
