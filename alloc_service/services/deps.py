@@ -54,8 +54,16 @@ class FoldedLog:
         if self.checkpoint == checkpoint:
             self.checkpoint = None
 
+    def forget(self) -> None:
+        """Forget everything folded, once nobody is at it."""
+        with self.lock:
+            self.drop()
+
     def drop(self) -> None:
-        """Forget everything folded; the next use reads the log from its beginning."""
+        """Forget everything folded; the next use reads the log from its beginning.
+
+        Only for whoever holds the lock.
+        """
         self.state = LogState()
         self.tree = Frontier()
         self.kept: dict[object, Any] = {}

@@ -88,7 +88,7 @@ def recover(deps: Deps, people: TwoPeople, trial_id: str, retired: Sequence[int]
     except AnchorMissingError:
         followed = None
     with deps.database.write() as tx:
-        tx.on_end(deps.logs.of(trial_id).drop)
+        tx.on_end(deps.logs.of(trial_id).forget)
         queries.lock_log_head(tx, trial_id)
         body = _signed_by(tx, people, trial_id)
         stored = list(queries.read_entries(tx, trial_id))

@@ -6,9 +6,12 @@ from sqlalchemy.orm import Session
 from alloc_service.errors import UnknownRecordError
 from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import Base, LogHead, Reason, Trial
+from alloc_service.storage.prepared import Prepared, as_bytes
 
 _trials = Base.metadata.tables["trial"]
-_DEFINITION = select(_trials.c.definition).where(_trials.c.id == bindparam("trial"))
+_DEFINITION = Prepared(
+    select(as_bytes(_trials.c.definition)).where(_trials.c.id == bindparam("trial"))
+)
 
 
 def add_trial(session: Session, trial: Trial) -> None:
@@ -39,10 +42,10 @@ def read_definition(session: Reading, trial_id: str) -> bytes:
     Raises:
         UnknownRecordError: There is none of this id.
     """
-    definition = session.core.execute(_DEFINITION, {"trial": trial_id}).scalar_one_or_none()
-    if definition is None:
+    row = _DEFINITION.find(session, {"trial": trial_id})
+    if row is None:
         raise UnknownRecordError(what="trial", name=trial_id)
-    return bytes(definition)
+    return bytes(row[0])
 
 
 def list_trials(session: Session) -> list[Trial]:
