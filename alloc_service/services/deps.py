@@ -116,7 +116,11 @@ def open_deps(settings: Settings, clock: Clock = system_clock) -> Deps:
     """
     sealer = LocalSealer(load_keys(settings.keys), settings.anchors, settings.host)
     database = Database(settings.database_url)
-    database.check()
+    try:
+        database.check()
+    except BaseException:
+        database.dispose()
+        raise
     return Deps(database, sealer, clock, settings.host)
 
 

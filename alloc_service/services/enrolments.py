@@ -6,6 +6,7 @@ the record never changes again. It holds no name, no date of birth and no identi
 participant number that the site gave, and the facts that the trial asks for.
 """
 
+import contextlib
 import hashlib
 import secrets
 import uuid
@@ -24,6 +25,7 @@ from alloc_service.errors import (
     DefinitionChangedError,
     EnrolmentChangedError,
     ParticipantUsedError,
+    UnknownRecordError,
 )
 from alloc_service.log.entry import Entry, parse_time
 from alloc_service.permissions import Action
@@ -254,6 +256,28 @@ def definition_of(session: Reading, trial_id: str) -> TrialDefinition:
         UnknownRecordError: There is no such trial.
     """
     return _parse_definition(queries.read_definition(session, trial_id))
+
+
+def require_same_definition(
+    session: Reading, trial_id: str, logged: Mapping[str, str]
+) -> TrialDefinition:
+    """Return a trial's definition, after a record was found to have been signed under it.
+
+    Args:
+        session: A read or a write.
+        trial_id: Whose definition.
+        logged: The hash of each record, by enrolment, as the log tells.
+
+    Raises:
+        DefinitionChangedError: The last record that is whole names another one.
+    """
+    definition = definition_of(session, trial_id)
+    for enrolment, sha256 in reversed(list(logged.items())):
+        with contextlib.suppress(UnknownRecordError, EnrolmentChangedError):
+            row = queries.read_enrolment(session, UUID(enrolment))
+            require_same_record(row, sha256, definition.sha256)
+            break
+    return definition
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from alloc_service.log.entry import Entry, read_entry
 from alloc_service.log.state import LogState
 from alloc_service.permissions import Action, Role
 from alloc_service.sealing.sealer import SlotToOpen
-from alloc_service.services import accounts, audit, names
+from alloc_service.services import accounts, audit, enrolments, names
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.services.slots import SealingTree
@@ -136,16 +136,15 @@ def _read_allocated(deps: Deps, trial_id: str, until: int) -> list[tuple[str, st
     with deps.database.read() as session:
         state = audit.read_state(session, trial_id)
         _require_same_assignments(session, trial_id, state)
-        strata = {
-            number: queries.read_strata(session, trial_id, number)
-            for number in state.lists
-            if state.lists[number].root
+        strata = enrolments.definition_of(session, trial_id).strata
+        sealed_lists = [number for number, known in state.lists.items() if known.root]
+        trees = {
+            number: SealingTree(trial_id, number, state.lists[number]) for number in sealed_lists
         }
-        trees = {number: SealingTree(trial_id, number, state.lists[number]) for number in strata}
         early = {name: at for name, at in state.assigned.items() if at.seq < until}
         for enrolment, at in early.items():
             _leaf, sealed = trees[at.list].read_slot(session, (at.stratum, at.slot))
-            found.append((enrolment, strata[at.list][at.stratum], sealed))
+            found.append((enrolment, strata[at.stratum], sealed))
     return found
 
 

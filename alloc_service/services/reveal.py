@@ -42,6 +42,7 @@ from alloc_service.storage import queries
 from alloc_service.storage.engine import Transaction
 from alloc_service.storage.queries import EnrolmentRow
 from alloc_service.trial.definition import TrialDefinition
+from alloc_service.trial.factors import DerivedStratum
 from alloc_service.trial.schedule import FollowUp, follow_up_dates
 
 __all__ = ["Allocation", "Signature", "read_again", "reveal", "sign"]
@@ -223,8 +224,8 @@ def _assign_next_slot(
         raise SignatureError(rule="the record was changed after it was signed")
     stratum = draft.require_verified(definition, signature.at, deps.clock())
     _require_open(log.state, row.site, actor)
-    number, at = _choose_list(tx, log, trial_id, stratum.code)
-    place = at, log.state.lists[number].next_slot[at]
+    number = _choose_list(log.state, stratum)
+    place = stratum.index, log.state.lists[number].next_slot[stratum.index]
     leaf, sealed = _tree(log, trial_id, number).read_slot(tx, place)
     shown = SignedRecord(stratum.code, signature.to_record())
     record = draft.to_record(definition, stratum, shown.signature)
@@ -263,7 +264,8 @@ def _require_open(state: LogState, site: str, actor: LoggedActor) -> None:
 
 
 def _definition(tx: Transaction, log: OpenLog, trial_id: str) -> TrialDefinition:
-    return log.keep("definition", lambda: enrolments.definition_of(tx, trial_id))
+    read = partial(enrolments.require_same_definition, tx, trial_id, log.state.enrolment_sha256)
+    return log.keep("definition", read)
 
 
 def _tree(log: OpenLog, trial_id: str, number: int) -> SealingTree:
@@ -272,20 +274,20 @@ def _tree(log: OpenLog, trial_id: str, number: int) -> SealingTree:
     return log.keep(name, lambda: SealingTree(trial_id, number, known))
 
 
-def _choose_list(tx: Transaction, log: OpenLog, trial_id: str, stratum: str) -> tuple[int, int]:
-    """Return the lowest active list with a free slot in this stratum, and the stratum's index."""
-    lists_now = log.state.lists
-    active = sorted(at for at, known in lists_now.items() if known.active and not known.retired)
+def _choose_list(state: LogState, stratum: DerivedStratum) -> int:
+    """Return the lowest active list with a free slot in this stratum.
+
+    The strata of every list are the definition's, in its order: what a list's row says of them
+    would let somebody who rules the database send a participant to another stratum's slots.
+    """
+    active = sorted(at for at, known in state.lists.items() if known.active and not known.retired)
     if not active:
         raise NoActiveListError
     for number in active:
-        read = partial(queries.read_strata, tx, trial_id, number)
-        codes = log.keep(("strata", number), read)
-        known = lists_now[number]
-        index = codes.index(stratum) if stratum in codes else None
-        if index is not None and known.next_slot[index] < known.slots[index]:
-            return number, index
-    raise StratumExhaustedError(stratum=stratum)
+        known = state.lists[number]
+        if known.next_slot[stratum.index] < known.slots[stratum.index]:
+            return number
+    raise StratumExhaustedError(stratum=stratum.code)
 
 
 def _open(deps: Deps, spent: _Spent) -> Allocation:

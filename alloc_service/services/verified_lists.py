@@ -7,6 +7,7 @@ leaf is the sealer's to say, which opens it and tells nothing more.
 What is found is a text, of the first thing that is wrong, or None.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +16,10 @@ from typing import NamedTuple
 
 from alloc_service.core.generate import leaf_index, slot_at
 from alloc_service.core.merkle import Place, inner_nodes, root_of
-from alloc_service.errors import FrozenError, IntegrityError
+from alloc_service.errors import FrozenError, IntegrityError, RefusalError
 from alloc_service.log.entry import Entry
 from alloc_service.sealing.local import LocalSealer
+from alloc_service.services import enrolments
 from alloc_service.services.claims import Claims, ListClaim
 from alloc_service.storage import rows
 from alloc_service.storage.engine import Reading
@@ -60,7 +62,7 @@ class StoredLists:
             return f"list {number} is stored, and no entry of the log has sealed it"
         if row is not None:
             return (
-                _compare_shape(number, row, claim)
+                _compare_shape(number, row, claim, self._strata())
                 or self._compare_wraps(number)
                 or self._compare_slots(number, claim)
             )
@@ -70,6 +72,12 @@ class StoredLists:
             f"the rows of list {number} are lost: seal it again from its escrow, or retire it "
             "where none of its slots was spent"
         )
+
+    def _strata(self) -> Sequence[str]:
+        """Return the strata of the trial's definition; none where that cannot be read."""
+        with contextlib.suppress(RefusalError):
+            return enrolments.definition_of(self.session, self.trial_id).strata
+        return ()
 
     def _compare_wraps(self, number: int) -> str | None:
         logged, stored = self.claims.wraps[number], self._sealings(number)
@@ -191,13 +199,15 @@ def find_wrong_node(stored: Iterable[rows.Values], leaves: Sequence[bytes]) -> W
     return None
 
 
-def _compare_shape(number: int, row: rows.Values, claim: ListClaim) -> str | None:
+def _compare_shape(
+    number: int, row: rows.Values, claim: ListClaim, strata: Sequence[str]
+) -> str | None:
     stored = ListClaim(row["design_sha256"], row["root"], tuple(row["slots"]))
     for name, one, other in zip(ListClaim._fields, stored, claim, strict=True):
         if one != other:
             return f"the {name} of list {number} is not the logged one"
-    if len(row["strata"]) != len(claim.slots):
-        return f"list {number} has other strata than the logged ones"
+    if tuple(row["strata"]) != tuple(strata or row["strata"][: len(claim.slots)]):
+        return f"list {number} has other strata than the trial"
     return None
 
 

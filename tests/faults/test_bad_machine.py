@@ -40,8 +40,6 @@ Harm = Callable[[Life], Mend]
 
 on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
 root_alone = pytest.mark.skipif(os.geteuid() != 0, reason="root alone can give a file away")
-# A start that is refused after it has connected leaves the connection to the garbage collector.
-connected_in_vain = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 _HEADER_OF_WRITERS = 18  # the byte of a SQLite file that says who may write it: 1 and 2 so far
 
 
@@ -252,7 +250,6 @@ def test_a_database_that_another_process_holds_is_waited_for_and_told(program: P
     require_the_next_slot(program)
 
 
-@connected_in_vain
 def test_a_database_that_cannot_be_written_is_told_at_the_start_and_at_a_request(
     program: Program, server: PostgresServer | None
 ) -> None:
@@ -283,7 +280,6 @@ def test_a_database_that_is_not_there_is_told_and_never_made_anew(
     require_the_next_slot(program)
 
 
-@connected_in_vain
 def test_tables_of_another_version_stop_every_start_and_are_left_alone(program: Program) -> None:
     told = "A newer version of the program made it: install that version"
     with of_version(program, "9999"):

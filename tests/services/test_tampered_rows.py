@@ -175,7 +175,7 @@ def test_a_changed_node_of_a_list_is_named(stolen: StolenFile) -> None:
         (f"SET design_sha256 = '{'e' * 64}'", "the design_sha256 of list 1 is not the logged one"),
         (f"SET root = '{'e' * 64}'", "the root of list 1 is not the logged one"),
         ("SET slots = '[6,7]'", "the slots of list 1 is not the logged one"),
-        ("SET strata = '[\"a\"]'", "list 1 has other strata than the logged ones"),
+        ("SET strata = '[\"a\"]'", "list 1 has other strata than the trial"),
         ("SET number = 2", "the rows of list 1 are lost"),
         ("SET slots = '[6, 6]'", "its slots is of another kind"),
     ],

@@ -58,7 +58,6 @@ from alloc_service.storage.queries.lists import (
     read_sealed_slots,
     read_sealing,
     read_slot_and_wrap,
-    read_strata,
     remove_escrow_files,
 )
 from alloc_service.storage.queries.log import (
@@ -138,7 +137,6 @@ __all__ = [
     "read_sealed_slots",
     "read_sealing",
     "read_slot_and_wrap",
-    "read_strata",
     "read_trial",
     "remove_assignments",
     "remove_escrow_files",

@@ -60,9 +60,6 @@ _SLOT_AND_WRAP = Prepared(
         _slots.c.slot == bindparam("of_slot"),
     )
 )
-_STRATA = select(_lists.c.strata).where(
-    _lists.c.trial_id == bindparam("trial"), _lists.c.number == bindparam("number")
-)
 _ADD_SLOT = insert(_slots)
 _ADD_NODE = insert(_nodes)
 
@@ -148,19 +145,6 @@ def read_slot_and_wrap(
         raise UnknownRecordError(what=f"sealed slot of list {number} numbered", name=slot)
     leaf, blob, wrap = row
     return leaf, blob, wrap
-
-
-def read_strata(session: Reading, trial_id: str, number: int) -> list[str]:
-    """Return the codes of a list's strata, in their order.
-
-    Raises:
-        UnknownRecordError: The trial has no such list.
-    """
-    facts = {"trial": trial_id, "number": number}
-    strata = session.core.execute(_STRATA, facts).scalar_one_or_none()
-    if strata is None:
-        raise UnknownRecordError(what=f"list of trial {trial_id} numbered", name=number)
-    return list(strata)
 
 
 def add_sealed_slots(
