@@ -56,11 +56,12 @@ def test_a_reveal_killed_at_a_step_is_read_again_with_the_same_slot(
 
 
 @pytest.mark.parametrize(
-    ("kind", "points", "participants"), [("sqlite", 60, 64), ("postgresql", 20, 24)]
+    ("kind", "points", "participants"), [("sqlite", 60, 65), ("postgresql", 20, 25)]
 )
 def test_a_reveal_killed_at_any_line_is_read_again_with_the_same_slot(
     asking: Asking, points: int
 ) -> None:
+    asking.retry(asking.next_enrolment())  # a first one has no record before it to be compared
     lines = asking.count_lines(asking.next_enrolment())
     spent = []
     for point in range(points):
