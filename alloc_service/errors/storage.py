@@ -112,7 +112,8 @@ class AppendOnlyError(IntegrityError):
     code = "append-only"
     text = (
         "The database refused a statement by its rule {rule}; nothing was changed. Log entries, "
-        "assignments and sealed slots are only ever added, each in its place."
+        "assignments and sealed slots are only ever added, each in its place. `alloc log verify` "
+        "finds a row that is missing or changed; tell the data monitoring committee."
     )
 
 
