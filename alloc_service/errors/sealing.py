@@ -235,7 +235,7 @@ class AgeError(IntegrityError):
     """An age file did not open, or a recipient or identity is none."""
 
     code = "bad-age-file"
-    text = "age: {rule}."
+    text = "An age file, recipient or identity cannot be used: {rule}."
 
 
 class EscrowError(IntegrityError):
