@@ -149,6 +149,10 @@ def _require_text(arguments: Sequence[str]) -> None:
 
 
 def _show_usage(error: click.UsageError) -> None:
+    if error.ctx is not None and error.format_message() == error.ctx.get_help():
+        # A group alone, without a command: its help is the answer, and says all of it once.
+        screen.hint(error.ctx.get_help())
+        return
     if error.ctx is not None:
         screen.hint(error.ctx.get_usage())
         screen.hint(f"Try `{error.ctx.command_path} --help`.")

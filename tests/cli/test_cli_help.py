@@ -119,3 +119,13 @@ def test_a_group_without_a_command_shows_its_help_and_is_wrong_use(shell: Shell)
 
     assert outcome.code == 2
     assert "regenerate" in outcome.out + outcome.err
+
+
+@pytest.mark.parametrize("group", [(), ("list",)])
+def test_the_help_of_a_group_alone_is_said_once_and_blames_nobody(
+    shell: Shell, group: tuple[str, ...]
+) -> None:
+    outcome = shell(*group)
+
+    assert (outcome.out + outcome.err).count("Usage:") == 1
+    assert "Wrong use" not in outcome.err
