@@ -6,7 +6,7 @@ import click
 
 from alloc_service.cli import files, screen
 from alloc_service.cli.command import as_json, command, refuse
-from alloc_service.cli.log_words import describe, name_actor
+from alloc_service.cli.log_words import SENTENCES, describe, name_actor
 from alloc_service.cli.opening import open_service
 from alloc_service.cli.people import Claim, acts_as, sign_in
 from alloc_service.cli.progress import waiting
@@ -39,6 +39,7 @@ def log_command() -> None:
 @click.option(
     "--type",
     "type_",
+    type=click.Choice(sorted(SENTENCES)),
     metavar="TYPE",
     help="Only entries of one type.  Example: --type allocation.refused",
 )
@@ -54,6 +55,8 @@ def show(*, trial: str, last: int | None, type_: str | None, claim: Claim, as_js
         screen.emit(chosen)
         return
     screen.banner(trial)
+    if not chosen:
+        screen.hint("There is no such entry among those that you may read.")
     for entry in chosen:
         screen.say(f"{entry['seq']:>6}  {entry['time']}  {name_actor(entry)} {describe(entry)}.")
 
@@ -149,11 +152,11 @@ def correct_clock(trial: str, claim: Claim) -> None:
 
 def _verify_export(folder: Path, key: str | None) -> VerificationReport:
     if key is None:
+        key = files.read_text(folder / KEY).strip()
         screen.warn(
             f"the key is taken from {folder / KEY}, so this tells nothing about who made the "
             f"export. Take --key from another source."
         )
-        key = files.read_text(folder / KEY).strip()
     log_key = Verifier.parse(key)
     checkpoint = files.read_text(folder / CHECKPOINT)
     entries = files.read_file(folder / ENTRIES, LARGEST_EXPORT)

@@ -100,6 +100,26 @@ def test_the_last_entries_and_one_type_can_be_asked_for(shell: Shell) -> None:
 
 
 @pytest.mark.usefixtures("allocated")
+def test_a_type_that_no_entry_has_is_wrong_use_and_the_types_are_named(shell: Shell) -> None:
+    outcome = shell("log", "show", TRIAL, "--type", "slot.asigned", by="dmc")
+
+    assert outcome.code == 2
+    assert "'slot.assigned'" in outcome.err
+
+
+@pytest.mark.usefixtures("allocated")
+def test_no_entry_of_a_type_is_said_and_leaves_the_output_empty_but_for_the_banner(
+    shell: Shell,
+) -> None:
+    outcome = shell("log", "show", TRIAL, "--type", "trial.closed", by="dmc")
+    scripted = shell("log", "show", TRIAL, "--type", "trial.closed", "--json", by="dmc")
+
+    assert outcome.code == 0
+    assert "There is no such entry" in outcome.err
+    assert json.loads(scripted.out) == []
+
+
+@pytest.mark.usefixtures("allocated")
 def test_others_read_nothing(shell: Shell) -> None:
     outcome = shell("log", "show", TRIAL, by="manager")
 
