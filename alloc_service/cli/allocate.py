@@ -70,13 +70,11 @@ def allocate_command(
     definition = lookups.read_definition(deps, trial)
     place = choose_site(definition, site)
     record = lookups.find_record(deps, person, trial, place, participant)
-    signature = None
-    if record.allocated:
-        screen.hint("It was allocated before; the same allocation is shown again, and logged.")
-    else:
-        signature = _sign(deps, record, claim, credentials)
+    signature = None if record.allocated else _sign(deps, record, claim, credentials)
     allocation = reveal.reveal(deps, person, record.draft.id, signature)
     audit.store_checkpoint(deps, trial)
+    if record.allocated:
+        screen.hint("It was allocated before; the same allocation is shown again, and logged.")
     _show(allocation, record, as_json)
     _write_receipt(allocation, receipt)
 

@@ -101,6 +101,22 @@ def test_a_frozen_trial_appends_nothing_and_opens_nothing(shell: Shell) -> None:
     assert "[frozen]" in outcome.err
 
 
+@pytest.mark.usefixtures("active")
+def test_nothing_is_said_to_be_shown_again_where_nothing_opens(
+    active: House, shell: Shell, tmp_path: Path
+) -> None:
+    assert allocate(shell, "P-001").code == 0
+    copy_database(active, tmp_path / "yesterday")
+    assert allocate(shell, "P-002").code == 0
+    restore_database(active, tmp_path / "yesterday")
+
+    outcome = shell("allocate", TRIAL, "P-001", by="doc")
+
+    assert outcome.code == 1
+    assert "[frozen]" in outcome.err
+    assert "shown again" not in outcome.err
+
+
 @pytest.mark.usefixtures("rolled_back")
 def test_two_people_recover_it_and_the_lost_record_is_entered_again(shell: Shell) -> None:
     outcome = shell("sealer", "recover", TRIAL, by="ada", second="manager")
