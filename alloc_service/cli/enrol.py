@@ -155,8 +155,11 @@ def _tell_where(form: Form, given: Given) -> None:
         where = write_kept(form, (Path.cwd(), Path(tempfile.gettempdir())))
     if where is None:
         screen.warn("What you typed could not be written to a file here.")
-    else:
-        screen.hint(f"What you typed is in {where}: mend it there and hand that file in.")
+        return
+    made = "" if where == given.file else " It holds a record: remove it when you are done."
+    screen.hint(
+        f"What you typed is in {where}: to try again, mend it there and hand that file in.{made}"
+    )
 
 
 def _show(record: lookups.RecordToCheck, as_json: bool) -> None:

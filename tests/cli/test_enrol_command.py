@@ -43,7 +43,7 @@ def options(participant: str = "P-001", consent: str = CONSENT, **facts: str) ->
 
 
 def kept_file(err: str) -> Path:
-    found = re.search(r"What you typed is in (\S+): mend it there", err)
+    found = re.search(r"What you typed is in (\S+): to try again, mend it there", err)
     assert found
     return Path(found[1])
 
@@ -124,6 +124,7 @@ def test_what_was_typed_in_options_is_kept_in_a_file_to_hand_in_again(shell: She
     form = read_form(kept)
     kept.write_text(kept.read_text().replace("3,5", "3.5"))
 
+    assert "remove it when you are done" in refused.err
     assert form.facts["bilirubin"] == "3,5 mg/dL"
     assert form.facts["age"] == FACTS["age"]
     assert enrol(shell, kept).code == 0
@@ -137,6 +138,7 @@ def test_a_file_that_was_refused_stays_and_is_named(shell: Shell) -> None:
 
     assert outcome.code == 1
     assert kept_file(outcome.err) == Path("p.toml")
+    assert "remove it" not in outcome.err
     assert "age: it must be 0 to 120 years; check value and unit [impossible]" in outcome.err
     assert list(Path().glob("enrolment-*.json")) == []
 
