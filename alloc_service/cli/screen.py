@@ -154,7 +154,10 @@ def checks(made: Iterable[Checked], column: int = 0) -> None:
         word = (
             click.style("  ok    ", fg="green") if check.ok else click.style("  FAILED", fg="red")
         )
-        click.echo(f"{word}  {_pad(plain(check.name), column)}  {plain(check.detail)}")
+        first, *more = _fit(plain(check.detail), column + 12)
+        click.echo(f"{word}  {_pad(plain(check.name), column)}  {first}")
+        for line in more:
+            click.echo(f"{'':{column + 12}}{line}")
 
 
 def note(text: str) -> None:
@@ -203,7 +206,11 @@ def _columns() -> int:
 
 
 def _fit(value: str, indent: int) -> list[str]:
-    """Break a value into lines on a terminal; in a pipe it stays one line."""
+    """Break a value into lines on a terminal; in a pipe it stays one line.
+
+    A hash, a key or a file's name is never broken: whoever copies it gets it whole.
+    """
     if not sys.stdout.isatty():
         return [value]
-    return wrap(value, max(_columns() - indent, 20)) or [""]
+    width = max(_columns() - indent, 20)
+    return wrap(value, width, break_long_words=False, break_on_hyphens=False) or [""]

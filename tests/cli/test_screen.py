@@ -3,6 +3,7 @@
 import sys
 from datetime import UTC, datetime
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +57,34 @@ def test_a_long_value_is_continued_below_itself_on_a_terminal(
         "  Meaning  I have checked this record",
         "           and request",
         "  Empty    ",
+    ]
+
+
+def test_a_hash_stays_whole_on_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    root = "0f" * 32
+    screen.facts((("Root", root), ("Escrow", "seed.a-b+dmc-of-the-whole-trial.age")))
+
+    assert root in capsys.readouterr().out
+
+
+def test_a_long_check_is_continued_below_itself_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Check:
+        name, ok = "root", True
+        detail = "it is the root that was logged before the first participant"
+
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    screen.checks([Check()])
+
+    assert [click.unstyle(line) for line in capsys.readouterr().out.splitlines()] == [
+        "  ok      root  it is the root that was logged before the",
+        "                first participant",
     ]
 
 
