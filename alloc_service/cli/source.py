@@ -19,6 +19,7 @@ from alloc_service.sealing.escrow import EscrowedList, open_escrow
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 _LONGEST_SEED = 1_024
+_OUTER = "outer layer"  # as the refusal of an escrow file names the layer of the first custodian
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,11 @@ def _open(escrow: Path, first: str, second: str) -> EscrowedList:
     data = files.read_file(escrow)
     try:
         return open_escrow(data, first, second, escrow.name)
-    except EscrowError:
+    except EscrowError as error:
         # The outer layer is for the custodian named first; the order of two options should not
-        # matter to two people.
-        return open_escrow(data, second, first, escrow.name)
+        # matter to two people. Where neither order opens it, the first that got past that layer
+        # knows better whose identity is the wrong one.
+        try:
+            return open_escrow(data, second, first, escrow.name)
+        except EscrowError as again:
+            raise (again if _OUTER in str(error) else error) from None

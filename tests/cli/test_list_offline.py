@@ -218,6 +218,29 @@ def test_the_escrow_opens_for_nobody_else(sealed: House, shell: Shell) -> None:
     assert outcome.out == ""
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "layer"),
+    [
+        ("archive", "statistician", "inner layer, for the custodian named second"),
+        ("statistician", "archive", "inner layer, for the custodian named second"),
+        ("dmc", "statistician", "outer layer, for the custodian named first"),
+        ("statistician", "dmc", "outer layer, for the custodian named first"),
+    ],
+)
+def test_whose_identity_does_not_open_the_escrow_is_told_in_either_order(
+    sealed: House, shell: Shell, first: str, second: str, layer: str
+) -> None:
+    keys = sealed.write_escrow(Path("kept"))
+
+    outcome = shell(
+        "list", "regenerate", "--escrow", "kept/seed.archive+dmc.age",
+        "--identity", keys[first], "--identity", keys[second],
+    )  # fmt: skip
+
+    assert outcome.code == 1
+    assert layer in outcome.err
+
+
 @pytest.mark.usefixtures("secret")
 def test_a_list_file_is_checked_byte_for_byte(shell: Shell) -> None:
     Path("list.csv").write_text(shell("list", "regenerate", *BOTH).out)
