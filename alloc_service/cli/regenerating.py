@@ -173,7 +173,7 @@ def verify(
         rows: list[Json] = [
             {"check": item.name, "detail": item.detail, "ok": item.ok} for item in checks
         ]
-        screen.emit({"checks": rows, "list": number, "trial": trial, "well": well})
+        screen.emit({"checks": rows, "list": number, "ok": well, "trial": trial})
     else:
         screen.banner(trial)
         screen.checks(checks)

@@ -267,7 +267,7 @@ def test_a_stored_list_is_verified_against_the_log(shell: Shell, golden: Golden)
     assert outcome.code == 0
     golden("list-verify", outcome.out)
     report = json.loads(shell("list", "verify", TRIAL, 1, "--json", by="second").out)
-    assert report["well"] is True
+    assert report["ok"] is True
     assert "[not-allowed]" in shell("list", "verify", TRIAL, 1, by="doc").err
 
 
