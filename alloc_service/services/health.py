@@ -1,6 +1,8 @@
 """All logs of an installation at once: shown to the sealer at each start, and how they stand."""
 
-from alloc_service.errors import RefusalError
+from collections.abc import Iterable
+
+from alloc_service.errors import ConfigError, RefusalError
 from alloc_service.services import audit
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
@@ -11,9 +13,14 @@ def start(deps: Deps) -> dict[str, RefusalError]:
 
     A log is shown twice: whole, against the anchor's beginning, and from the anchor's end on,
     which alone tells a shorter log from an older read.
+
+    Raises:
+        ConfigError: The logs are of another host than the settings name.
     """
     with deps.database.read() as session:
-        trials = [trial.id for trial in queries.list_trials(session)]
+        stored = {trial.id: trial.origin for trial in queries.list_trials(session)}
+    _require_host(deps, stored.values())
+    trials = list(stored)
     refused: dict[str, RefusalError] = {}
     for trial_id in trials:
         try:
@@ -23,6 +30,12 @@ def start(deps: Deps) -> dict[str, RefusalError]:
         except RefusalError as error:
             refused[trial_id] = error
     return refused
+
+
+def _require_host(deps: Deps, origins: Iterable[str]) -> None:
+    for host in {origin.partition("/")[0] for origin in origins} - {deps.host}:
+        rule = f"the logs in this database are of {host}, and the name of a log never changes"
+        raise ConfigError(variable="ALLOC_HOST", rule=rule, example=host)
 
 
 def check(deps: Deps) -> dict[str, str]:

@@ -65,9 +65,11 @@ def check_logged_code(text: str, field: str) -> None:
 
     Raises:
         LoggedFieldError: It is not 1-64 of a-z 0-9 . -.
+        PersonalIdentifierError: It looks like a resident or a mobile number, for ever.
     """
     if not _LOGGED_CODE.fullmatch(text):
         raise LoggedFieldError(field=field, rule="it must be a code of 1 to 64 of a-z 0-9 . -")
+    _refuse_identifiers(text, field)
 
 
 def check_trial_id(text: str) -> None:

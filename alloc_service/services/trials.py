@@ -84,6 +84,8 @@ def change_state(
     if change not in CHANGES:
         raise LoggedFieldError(field="change", rule=f"it must be one of {', '.join(CHANGES)}")
     names.check_logged_code(code, "reason code")
+    if not reason.strip():
+        raise LoggedFieldError(field="reason", rule="it must say why, in a few words")
     refuse_personal_identifiers(reason, "reason")
     salt = secrets.token_hex(32)
     reason_sha256 = hashlib.sha256(canon({"salt": salt, "text": reason})).hexdigest()

@@ -43,6 +43,17 @@ def test_an_installation_opens_from_its_environment(active: Installation) -> Non
     assert deps.sealer.kid == active.deps.sealer.kid
 
 
+@on_sqlite
+def test_a_start_under_another_host_s_name_is_refused_and_names_the_right_one(
+    active: Installation,
+) -> None:
+    deps = open_from_environment({**environ_of(active), "ALLOC_HOST": "other.example.org"})
+    active.opened.append(deps)
+
+    with pytest.raises(ConfigError, match=f"ALLOC_HOST: .* are of {HOST}"):
+        health.start(deps)
+
+
 def test_the_clock_may_be_given(active: Installation) -> None:
     clock = Clock()
     deps = open_deps(Settings.from_environment(environ_of(active)), clock)

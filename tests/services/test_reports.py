@@ -12,6 +12,7 @@ from alloc_service.errors import (
     LogDamagedError,
     LoggedFieldError,
     NotAllowedError,
+    PersonalIdentifierError,
     SealerUnwritableError,
     UnknownRecordError,
 )
@@ -95,6 +96,15 @@ def test_nobody_else_is_told_counts_by_arm(active: Installation, username: str) 
 
     with pytest.raises(NotAllowedError):
         reports.count_arms(active.deps, active.people[username], active.trial, "interim.1")
+    assert active.entries("arms.read") == []
+
+
+@on_sqlite
+def test_a_purpose_that_looks_like_a_mobile_number_never_enters_the_log(
+    active: Installation,
+) -> None:
+    with pytest.raises(PersonalIdentifierError, match="purpose: this looks like"):
+        reports.count_arms(active.deps, active.people["dmc"], active.trial, "13812345678")
     assert active.entries("arms.read") == []
 
 

@@ -163,6 +163,34 @@ def test_a_reason_code_that_cannot_be_logged_is_refused_by_its_rule(
 
 
 @on_sqlite
+@pytest.mark.parametrize("code", ["13812345678", "110101199003074514", "id-138-1234-5678"])
+def test_a_reason_code_that_looks_like_an_identity_number_never_enters_the_log(
+    staffed: Installation, code: str
+) -> None:
+    before = staffed.state().size
+    with pytest.raises(PersonalIdentifierError, match="reason code: this looks like") as refusal:
+        trials.change_state(
+            staffed.deps, staffed.people["manager"], staffed.trial, "pause", code=code, reason="x"
+        )
+    assert code not in str(refusal.value)
+    assert staffed.state().size == before
+
+
+@on_sqlite
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_a_change_without_a_reason_is_refused(staffed: Installation, reason: str) -> None:
+    with pytest.raises(LoggedFieldError, match="reason: it must say why"):
+        trials.change_state(
+            staffed.deps,
+            staffed.people["manager"],
+            staffed.trial,
+            "pause",
+            code="dsmb",
+            reason=reason,
+        )
+
+
+@on_sqlite
 @pytest.mark.parametrize("change", ["", "delete", "trial.paused", "x" * 10_000])
 def test_a_change_that_there_is_not_is_refused_by_naming_those_that_there_are(
     staffed: Installation, change: str
