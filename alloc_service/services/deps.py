@@ -93,7 +93,7 @@ class Deps:
 
     Attributes:
         database: SQLite or PostgreSQL.
-        sealer: In this process, for now.
+        sealer: What follows the logs and opens slots; in this process.
         clock: Gives aware UTC moments; the only time there is.
         host: First part of every log's origin.
         passwords: Argon2id.

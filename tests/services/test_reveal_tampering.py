@@ -2,9 +2,8 @@
 
 import contextlib
 import re
-import threading
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,14 +13,12 @@ from alloc_service.errors import (
     AppendOnlyError,
     BlobLockedError,
     EnrolmentChangedError,
-    NotAllowedError,
     NotAuthorizedError,
     RefusalError,
     SealedSlotError,
     TreeError,
 )
-from alloc_service.permissions import Grant, Role
-from alloc_service.services import accounts, reveal
+from alloc_service.services import reveal
 from alloc_service.services.enrolments import Draft, Typed
 from alloc_service.services.reveal import Allocation
 from tests.support.installation import START, Installation, type_small
@@ -373,31 +370,3 @@ def test_a_time_that_was_edited_in_the_log_is_never_shown(active: Installation) 
 
     with pytest.raises(TreeError):
         reveal.read_again(active.deps, active.people["doc"], draft.id)
-
-
-# --- a role that ends meanwhile ---------------------------------------------------------------
-
-
-def test_a_role_that_ends_while_a_request_waits_opens_nothing(active: Installation) -> None:
-    draft = active.enrol()
-    signature = active.sign(draft)
-    ending, waiting = threading.Event(), threading.Event()
-
-    def slow_clock() -> datetime:
-        ending.set()
-        waiting.wait(0.3)  # long enough for the request to stand before the lock
-        return active.clock.now
-
-    deps = replace(active.deps, clock=slow_clock)
-    thread = threading.Thread(
-        target=accounts.end_grant,
-        args=(deps, active.people["admin"], active.trial, "doc", Grant(Role.PHYSICIAN, "XA01")),
-    )
-    thread.start()
-    assert ending.wait(20)
-    with pytest.raises(NotAllowedError):
-        reveal.reveal(active.deps, active.people["doc"], draft.id, signature)
-    thread.join()
-
-    kinds = [entry.type for entry in active.entries("grant.ended", "slot.assigned")]
-    assert kinds == ["grant.ended"]
