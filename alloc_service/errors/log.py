@@ -34,7 +34,9 @@ class RuleError(IntegrityError):
     """An entry may not follow the ones before it."""
 
     code = "log-rule"
-    text = "Entry {seq} ({type}) may not stand here: {rule}."
+    text = (
+        "Entry {seq} ({type}) may not stand here: {rule}. `alloc log show` tells what came before."
+    )
 
 
 class NoteError(IntegrityError):

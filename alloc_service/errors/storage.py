@@ -53,7 +53,8 @@ class DatabaseUnreachableError(DatabaseError):
     code = "database-unreachable"
     text = (
         "The database {location} cannot be reached ({kind}); nothing was changed. Check "
-        "ALLOC_DATABASE_URL and that the server runs; `alloc db upgrade` makes a new database."
+        "ALLOC_DATABASE_URL and that the server runs; a lost database is made anew, empty, by "
+        "`alloc db upgrade`, and filled by `alloc restore`."
     )
 
 
