@@ -251,11 +251,11 @@ def test_progress_is_shown_at_a_terminal(start: Start, tmp_path: Path) -> None:
     assert "100%" in terminal.screen
 
 
-def test_an_interrupt_ends_with_a_word_and_no_traceback(start: Start) -> None:
+@pytest.mark.parametrize("every", [1.0, 0.001])
+def test_an_interrupt_or_many_end_with_a_word_and_no_traceback(start: Start, every: float) -> None:
     with start("user", "list") as terminal:
         terminal.expect("User name: ")
-        terminal.interrupt()
-        code = terminal.finish()
+        code = terminal.interrupt(every)
 
     assert code == 1
     assert "Stopped." in terminal.screen

@@ -37,16 +37,26 @@ class Terminal:
         """Type a line."""
         os.write(self._descriptor, f"{text}\n".encode())
 
-    def interrupt(self) -> None:
-        """Do what Ctrl-C does at the program's own terminal."""
-        self._process.send_signal(signal.SIGINT)
+    def interrupt(self, every: float = 1.0) -> int:
+        """Press Ctrl-C until the program has ended; return its exit code.
+
+        Once can be too little: an interrupt that comes after a question is shown and before the
+        interpreter waits for the answer is heeded with the next key.
+        """
+        ends = time.monotonic() + PATIENCE
+        while self._process.poll() is None and time.monotonic() < ends:
+            self._process.send_signal(signal.SIGINT)
+            self._read_until(time.monotonic() + every)
+        return self.finish()
 
     def finish(self) -> int:
         """Read to the end and return the exit code."""
-        ends = time.monotonic() + PATIENCE
+        self._read_until(time.monotonic() + PATIENCE)
+        return self._process.wait(PATIENCE)
+
+    def _read_until(self, ends: float) -> None:
         while self._read(ends):
             pass
-        return self._process.wait(PATIENCE)
 
     def _read(self, ends: float) -> bool:
         ready, _, _ = select.select([self._descriptor], [], [], max(ends - time.monotonic(), 0))
