@@ -105,25 +105,6 @@ def inner_nodes(leaves: Sequence[bytes]) -> Iterator[tuple[int, int, bytes]]:
             yield height, position, value
 
 
-def nodes_to_add(size: int, leaf: bytes, read: ReadNodes) -> list[tuple[int, int, bytes]]:
-    """Return the inner nodes that become complete when `leaf` is appended at index `size`.
-
-    Args:
-        size: Leaves before the append.
-        leaf: The new leaf's hash, 32 bytes.
-        read: Gives the hashes of the named complete subtrees; called at most once.
-
-    Raises:
-        TreeError: `read` does not give a node that is asked for.
-    """
-    siblings = [(level, (size >> level) - 1) for level in range(_trailing_ones(size))]
-    added = []
-    for (level, position), left in zip(siblings, _fetch(siblings, read), strict=True):
-        leaf = node_hash(left, leaf)
-        added.append((level + 1, position >> 1, leaf))
-    return added
-
-
 def root_at(size: int, read: ReadNodes) -> bytes:
     """Return the root of the first `size` leaves from the stored nodes.
 

@@ -30,15 +30,14 @@ from alloc_service.errors import SealedListError
 _HEADERS_BYTES = 98
 _IN_MEMORY = 64 * 2**20
 _CHUNK = 2**20
-# What the library raises for an archive that is none; EINVAL is a seek to before its start.
-_BAD_ARCHIVE = (
+# What the library raises for an archive that is none, or is not whole.
+BROKEN_ZIP = (
     zipfile.BadZipFile,
     NotImplementedError,
     RuntimeError,
     EOFError,
     ValueError,
     struct.error,
-    OSError,
 )
 
 
@@ -76,7 +75,8 @@ def read_archive(file: IO[bytes], largest: Mapping[str, int]) -> dict[str, bytes
             entries = archive.infolist()
             _require_members(entries, largest)
             members = {entry.filename: archive.read(entry) for entry in entries}
-    except _BAD_ARCHIVE as error:
+    except (*BROKEN_ZIP, OSError) as error:
+        # EINVAL is a seek to before the file's start.
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
         raise SealedListError(where="package", rule="it is no readable ZIP archive") from None

@@ -24,7 +24,6 @@ file, however made, needs more memory than a member does.
 import errno
 import hashlib
 import os
-import struct
 import tempfile
 import zipfile
 from collections import Counter
@@ -38,6 +37,7 @@ from typing import IO, Self
 
 from alloc_service.core.canon import Json, canon, parse_object
 from alloc_service.errors import BackupError, BackupFileError, BackupVersionError, CanonError
+from alloc_service.sealing.archive import BROKEN_ZIP
 from alloc_service.sealing.files import sync_directory
 from alloc_service.storage import rows, schema
 
@@ -49,16 +49,6 @@ MEMBER_BYTES = 16 * 2**20
 _LARGEST_MEMBER = MEMBER_BYTES + rows.LONGEST_LINE
 _LARGEST_MANIFEST = 4 * 2**20  # names members of hundreds of gigabytes
 _DATE = (1980, 1, 1, 0, 0, 0)
-
-# What the library raises for an archive that is none, or is not whole.
-_BAD_ARCHIVE = (
-    zipfile.BadZipFile,
-    NotImplementedError,
-    RuntimeError,
-    EOFError,
-    ValueError,
-    struct.error,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +276,7 @@ class BackupReader:
         except OSError as error:
             if error.errno != errno.EINVAL:  # which is a seek to before the file's start
                 raise _file_error(self._path, error) from None
-        except _BAD_ARCHIVE:
+        except BROKEN_ZIP:
             pass
         else:
             return
