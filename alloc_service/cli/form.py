@@ -42,6 +42,7 @@ from alloc_service.errors import (
 )
 from alloc_service.services.enrolments import Draft, Typed
 from alloc_service.trial.definition import TrialDefinition
+from alloc_service.trial.faults import explain_toml
 from alloc_service.trial.identifiers import LONGEST_TEXT, refuse_personal_identifiers
 from alloc_service.trial.questions import NumberQuestion
 
@@ -134,7 +135,8 @@ def read_form(path: Path) -> Form:
         document = _parse_json(text) if path.suffix == ".json" else _parse_toml(text)
     except (ValueError, RecursionError) as error:
         kind = "JSON" if path.suffix == ".json" else "TOML"
-        raise InputFileError(path=path, rule=f"it is no {kind}: {_first_line(error)}") from None
+        rule = f"it is no {kind}: {explain_toml(_first_line(error))}"
+        raise InputFileError(path=path, rule=rule) from None
     return _Reader(path).read(document)
 
 

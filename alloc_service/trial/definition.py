@@ -37,7 +37,7 @@ from alloc_service.trial.consistency import (
     find_strata_faults,
     find_visit_faults,
 )
-from alloc_service.trial.faults import translate_faults
+from alloc_service.trial.faults import explain_toml, translate_faults
 from alloc_service.trial.fields import (
     Line,
     NumberPattern,
@@ -304,4 +304,4 @@ def _describe_syntax(message: str) -> tuple[str, str]:
     parts = _AT.fullmatch(message)
     if parts is None:
         return "the file", "holds a number or a key that TOML cannot read"
-    return parts["place"], f"is not TOML: {parts['rule'][:1].lower()}{parts['rule'][1:]}"
+    return parts["place"], f"is not TOML: {explain_toml(parts['rule'])}"

@@ -37,12 +37,42 @@ _RULES = {
     "too_long": "must hold at most {max_length}",
     "literal_error": "must be {expected}",
 }
+# What `tomllib` says of these names its own workings.
+_TOML = {
+    "Cannot overwrite a value": "a key or a table is given twice",
+    "Cannot declare": "a table is given twice",
+    "Cannot mutate immutable namespace": "a table in braces cannot be added to later",
+    "Cannot redefine namespace": "a table is given twice",
+}
 
 
 def translate_faults(error: ValidationError) -> list[tuple[str, str]]:
     """Return every fault as its path in the file and the rule that must hold there."""
     details = error.errors(include_url=False, include_input=False)
-    return [fault for detail in details for fault in _translate(detail)]
+    return [
+        fault
+        for detail in details
+        if not _lacks_broken_rows_alone(detail, details)
+        for fault in _translate(detail)
+    ]
+
+
+def explain_toml(message: str) -> str:
+    """Return the rule of a syntax error of `tomllib` in plain words."""
+    for beginning, rule in _TOML.items():
+        if message.startswith(beginning):
+            return rule
+    return f"{message[:1].lower()}{message[1:]}"
+
+
+def _lacks_broken_rows_alone(detail: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
+    # Pydantic counts the rows that are left when the broken ones, told already, are taken out.
+    if detail["type"] != "too_short":
+        return False
+    loc, context = detail["loc"], detail["ctx"]
+    depth = len(loc)
+    broken = {one["loc"][depth] for one in details if one["loc"][:depth] == loc != one["loc"]}
+    return bool(context["actual_length"] + len(broken) >= context["min_length"])
 
 
 def _translate(detail: ErrorDetails) -> list[tuple[str, str]]:

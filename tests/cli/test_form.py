@@ -72,8 +72,10 @@ def test_an_empty_form_is_a_form(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "rule"),
     [
-        ("p.toml", "participant = ", "it is no TOML: Invalid value"),
-        ("p.json", "{", "it is no JSON: Expecting"),
+        ("p.toml", "participant = ", "it is no TOML: invalid value"),
+        ("p.toml", "[facts]\nage = '4'\nage = '5'\n", "a key or a table is given twice"),
+        ("p.toml", f"a = {'[' * 30_000}", "it is no TOML"),
+        ("p.json", "{", "it is no JSON: expecting"),
         ("p.json", '{"participant": "a", "participant": "b"}', "a name stands twice"),
         ("p.json", "[" * 60_000, "it is no JSON"),
         ("p.json", "[]", "the file must be a table"),

@@ -264,6 +264,23 @@ def test_a_fault_of_syntax_is_named_by_its_line(
     assert rule.startswith("is not TOML: ")
 
 
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("a = 1\na = 2\n", "a key or a table is given twice"),
+        ("[a]\n[a]\n", "a table is given twice"),
+        ("a = {b = 1}\n[a.c]\n", "a table is given twice"),
+        ("a = {b = 1}\na.c = 2\n", "a table in braces cannot be added to later"),
+    ],
+)
+def test_what_is_given_twice_is_told_in_plain_words(text: str, rule: str) -> None:
+    with pytest.raises(DefinitionError) as refusal:
+        parse_definition(text, "x.toml")
+
+    ((_, told),) = refusal.value.problems
+    assert told == f"is not TOML: {rule}"
+
+
 @pytest.mark.parametrize("text", ["a = [", "a = {", "a = '''"])
 def test_a_file_that_ends_too_early_says_so(text: str) -> None:
     with pytest.raises(DefinitionError, match="end of document: is not TOML: "):
@@ -284,6 +301,31 @@ def test_a_file_made_to_break_the_reader_is_refused(text: str, rule: str) -> Non
         parse_definition(text, "x.toml")
 
     assert refusal.value.problems == (("the file", rule),)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        ("ratio = 1", "ratio = 0", "arms[0].ratio"),
+        ('time_zone = "Asia/Shanghai"', 'time_zone = "Asia/Xian"', "sites[0].time_zone"),
+        ("size = 4", "size = 0", "design.blocks[0].size"),
+    ],
+)
+def test_a_broken_row_is_not_told_as_a_missing_one_too(
+    break_shipped: Break, old: str, new: str, path: str
+) -> None:
+    assert [where for where, _ in break_shipped(old, new)] == [path]
+
+
+def test_rows_that_are_missing_are_told_beside_a_broken_one() -> None:
+    text = (
+        TEXT[: TEXT.index("[[arms]]", TEXT.index("[[arms]]") + 1)] + TEXT[TEXT.index("[[sites]]") :]
+    )
+
+    with pytest.raises(DefinitionError) as refusal:
+        parse_definition(text.replace("ratio = 1", "ratio = 0", 1), "x.toml")
+
+    assert ("arms", "must hold at least 2") in refusal.value.problems
 
 
 def test_every_fault_of_a_file_is_told_at_once() -> None:
