@@ -38,6 +38,7 @@ class Action(StrEnum):
     REQUEST_ALLOCATION = "sign and request an allocation"
     READ_ARMS = "read the arms of many participants"
     READ_LOG = "read the whole audit log"
+    READ_OWN_ENTRIES = "read the audit log, be it one's own entries alone"
     READ_TOTALS = "read totals without arms"
     CHANGE_USERS = "add users and change roles"
     RECOVER = "recover a trial from the sealer's anchor"
@@ -60,6 +61,7 @@ ALLOWED: dict[Action, frozenset[Role]] = {
     Action.REQUEST_ALLOCATION: frozenset({Role.PHYSICIAN}),
     Action.READ_ARMS: _MAKERS | {Role.DMC},
     Action.READ_LOG: _OVERSIGHT,
+    Action.READ_OWN_ENTRIES: _OVERSIGHT | {Role.PHYSICIAN},
     Action.READ_TOTALS: _OVERSIGHT | {Role.MANAGER},
     Action.CHANGE_USERS: frozenset({Role.ADMINISTRATOR}),
     Action.RECOVER: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.DMC}),

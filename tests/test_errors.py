@@ -45,6 +45,14 @@ def test_a_code_can_be_logged_and_a_text_is_whole_sentences(refusal: type[Refusa
 
 
 @pytest.mark.parametrize("refusal", SAID)
+def test_a_text_without_its_label_is_for_a_place_that_has_one(
+    refusal: type[RefusalError],
+) -> None:
+    assert refusal.text.startswith(refusal.label)
+    assert refusal.label == "" or refusal.label.endswith(": ")
+
+
+@pytest.mark.parametrize("refusal", SAID)
 def test_no_text_has_a_place_for_a_secret(refusal: type[RefusalError]) -> None:
     places = {name for _, name, _, _ in string.Formatter().parse(refusal.text) if name}
 

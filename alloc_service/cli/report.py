@@ -1,5 +1,7 @@
 """`alloc report`: how many, for those who may know it."""
 
+from collections import Counter
+
 import click
 
 from alloc_service.cli import screen
@@ -7,6 +9,7 @@ from alloc_service.cli.command import as_json, command
 from alloc_service.cli.opening import open_service
 from alloc_service.cli.people import Claim, acts_as, sign_in
 from alloc_service.cli.progress import waiting
+from alloc_service.core.canon import Json
 from alloc_service.services import lookups, reports
 from alloc_service.services.reports import ArmCounts
 from alloc_service.trial.definition import TrialDefinition
@@ -69,21 +72,31 @@ def arms(trial: str, purpose: str, claim: Claim, as_json: bool) -> None:
     person = sign_in(deps, claim)
     with waiting("Opening every allocation"):
         found = reports.count_arms(deps, person, trial, purpose)
+    definition = lookups.read_definition(deps, trial)
     if as_json:
-        rows = sorted(found.counts.items())
-        screen.emit(
-            {
-                "counts": [
-                    {"arm": arm, "count": count, "stratum": stratum}
-                    for (stratum, arm), count in rows
-                ],
-                "trial": trial,
-                "upto": found.upto,
-            }
-        )
+        screen.emit(_arms_to_json(definition, found))
         return
     screen.banner(trial)
-    show_arms(lookups.read_definition(deps, trial), found)
+    show_arms(definition, found)
+
+
+def _arms_to_json(definition: TrialDefinition, found: ArmCounts) -> Json:
+    codes = [arm.code for arm in definition.arms]
+    count = Counter(found.counts)
+    return {
+        "counts": [
+            {"arm": arm, "count": count[stratum, arm], "stratum": stratum}
+            for stratum in definition.strata
+            for arm in codes
+        ],
+        "total": count.total(),
+        "totals": [
+            {"arm": arm, "count": sum(count[stratum, arm] for stratum in definition.strata)}
+            for arm in codes
+        ],
+        "trial": definition.id,
+        "upto": found.upto,
+    }
 
 
 def show_arms(definition: TrialDefinition, found: ArmCounts) -> None:

@@ -79,7 +79,10 @@ def recover(trial: str, retired: tuple[int, ...], claim: Claim, second: Claim) -
         found = recovery.recover(deps, people, trial, retired)
     audit.store_checkpoint(deps, trial)
     screen.banner(trial)
-    screen.good(f"The log of {trial} is recovered; the trial goes on.")
+    if found.given_back or found.forked:
+        screen.good(f"The log of {trial} is recovered; the trial goes on.")
+    else:
+        screen.good(f"The log of {trial} was whole; what is derived from it is made anew.")
     _show_recovery(trial, found)
 
 

@@ -83,12 +83,16 @@ def create(file: Path, test: bool, claim: Claim) -> None:
 @click.argument("trial")
 @as_json
 def show(trial: str, as_json: bool) -> None:
-    """Show a trial's definition as it is stored: without its restricted design."""
-    definition = lookups.read_definition(open_service(), trial)
+    """Show a trial's definition as it is stored: without its restricted design.
+
+    Beside the cap of the definition stands the one of now, if `alloc trial cap` changed it.
+    """
+    deps = open_service()
+    definition = lookups.read_definition(deps, trial)
     if as_json:
         screen.emit(parse_object(definition.public_bytes()))
     else:
-        show_definition(definition)
+        show_definition(definition, lookups.read_cap(deps, trial))
 
 
 def _changing(name: str, summary: str, example: str) -> None:
@@ -157,14 +161,15 @@ def read_definition(file: Path, test: bool) -> TrialDefinition:
     return as_test(definition) if test else definition
 
 
-def show_definition(definition: TrialDefinition) -> None:
-    """Show what a definition says, without its restricted design."""
+def show_definition(definition: TrialDefinition, cap: int | None = None) -> None:
+    """Show what a definition says, without its restricted design, and the cap of now."""
+    changed = "" if cap in {None, definition.cap} else f"; now at most {cap}"
     screen.banner(definition.id)
     screen.facts(
         (
             ("Trial", f"{definition.id}, version {definition.version}"),
             ("Title", definition.title),
-            ("Participants", f"at most {definition.cap}"),
+            ("Participants", f"at most {definition.cap}{changed}"),
             *(
                 (f"Site {site.code}", f"{site.name} ({site.time_zone})")
                 for site in definition.sites

@@ -8,15 +8,22 @@ class RefusalError(Exception):
 
     Attributes:
         code: Stable, lower-case, for logs and scripts.
+        label: What the text begins with where it names a field, with the colon after it.
         facts: What the text was filled with.
     """
 
     code: ClassVar[str] = "refused"
     text: ClassVar[str] = "Refused: {rule}."
+    label: ClassVar[str] = ""
 
     def __init__(self, **facts: object) -> None:
         self.facts = facts
         super().__init__(self.text.format_map(facts))
+
+    @property
+    def unlabelled(self) -> str:
+        """Return the text for a place that names the field already."""
+        return str(self).removeprefix(self.label.format_map(self.facts))
 
 
 class InputError(RefusalError):

@@ -141,8 +141,7 @@ class KeyLostError(KeyFileError):
     code = "key-lost"
     text = (
         "{path}: this key is named by `current` and is not there. Put it back from the backup "
-        "of the keys with `cp -p BACKUP {command}`; if there is none, the lists are sealed "
-        "again from their escrow."
+        "of the keys with `cp -p BACKUP {command}`; {otherwise}."
     )
 
 
@@ -171,8 +170,8 @@ class KeysLinkError(KeyFileError):
 
     code = "keys-link"
     text = (
-        "{path} is a symbolic link or not {wanted}. Put the {wanted} itself there; to see what "
-        "it is now, run `{command}`."
+        "{path} is a symbolic link or not {wanted}. Put {wanted} there, and no link to one; to see "
+        "what it is now, run `{command}`."
     )
 
 

@@ -1,7 +1,7 @@
 """Refusals of trial definitions, facts, scores, eligibility and consent."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from alloc_service.errors.base import InputError, StateError
 
@@ -111,19 +111,26 @@ class NotEligibleError(StateError):
 
     code = "not-eligible"
     text = (
-        "Not eligible, no slot is spent. {summary}. Every criterion must be answered and "
+        "Not eligible, no slot is spent. {summary} Every criterion must be answered and "
         "satisfied; correct an answer that is wrong, or record a screen failure."
     )
+    _WORDS: ClassVar = {"failed": "Not satisfied", "unanswered": "Not answered"}
 
     def __init__(self, *, reasons: Sequence[str]) -> None:
         self.reasons = tuple(reasons)
-        super().__init__(summary=", ".join(reasons))
+        told = ((words, self._codes(status)) for status, words in self._WORDS.items())
+        super().__init__(summary=" ".join(f"{words}: {codes}." for words, codes in told if codes))
+
+    def _codes(self, status: str) -> str:
+        split = (reason.partition(":") for reason in self.reasons)
+        return ", ".join(criterion for found, _, criterion in split if found == status)
 
 
 class FreeTextError(InputError):
     """A free text holds what no text may hold."""
 
     code = "bad-text"
+    label = "{field}: "
     text = "{field}: {rule}."
 
 
@@ -141,6 +148,7 @@ class ParticipantNumberError(InputError):
     """A participant number does not have the form that the trial gives it."""
 
     code = "bad-participant-number"
+    label = "Participant number: "
     text = "Participant number: {rule}."
 
 
@@ -155,6 +163,7 @@ class ConsentError(InputError):
     """A consent record breaks a rule."""
 
     code = "bad-consent"
+    label = "Consent: "
     text = "Consent: {rule}."
 
 

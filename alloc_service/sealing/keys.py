@@ -65,6 +65,12 @@ PrivateKey: TypeAlias = X25519PrivateKey | Ed25519PrivateKey
 
 _KINDS: Mapping[str, type[PrivateKey]] = {SEALING: X25519PrivateKey, SIGNING: Ed25519PrivateKey}
 
+# What is left where a key has no backup.
+_WITHOUT = {
+    SEALING: "if there is none, the lists are sealed again from their escrow",
+    SIGNING: "nothing else makes it again: every log names it, so no log can grow without it",
+}
+
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class ServerKeys:
@@ -346,4 +352,4 @@ def _require_chosen(
     for kind, wanted in chosen.items():
         if (kind, wanted) not in there:
             path = folder.path / f"{kind}-{wanted}{ending}"
-            raise KeyLostError(path=path, command=command(path))
+            raise KeyLostError(path=path, command=command(path), otherwise=_WITHOUT[kind])

@@ -39,7 +39,7 @@ from alloc_service.services.rights import (
     person_of,
     require,
     require_administrator,
-    require_role,
+    require_anywhere,
 )
 from alloc_service.storage import queries
 from alloc_service.storage.engine import Reading, Transaction
@@ -64,7 +64,7 @@ __all__ = [
     "person_of",
     "require",
     "require_administrator",
-    "require_role",
+    "require_anywhere",
     "reset_password",
 ]
 

@@ -98,6 +98,16 @@ def read_definition(deps: Deps, trial_id: str) -> TrialDefinition:
         return enrolments.definition_of(session, trial_id)
 
 
+def read_cap(deps: Deps, trial_id: str) -> int:
+    """Return how many participants may be allocated now; the definition may say otherwise.
+
+    Raises:
+        UnknownRecordError: There is no such trial.
+    """
+    with deps.database.read() as session:
+        return audit.read_state(session, trial_id).cap
+
+
 def require_new_trial(deps: Deps, trial_id: str) -> None:
     """Check that there is no trial of this id yet, before one is created.
 
@@ -239,7 +249,7 @@ def _problems_of(name: str, check: Callable[[], object]) -> Iterator[Problem]:
     except TypedError as error:
         yield from error.problems
     except InputError as error:
-        yield Problem(name, error.code, str(error))
+        yield Problem(name, error.code, error.unlabelled)
 
 
 def _find_stratum(definition: TrialDefinition, draft: Draft) -> DerivedStratum | None:

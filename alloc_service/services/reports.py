@@ -14,7 +14,7 @@ from alloc_service.core.canon import Json
 from alloc_service.errors import LogDamagedError
 from alloc_service.log.entry import Entry, read_entry
 from alloc_service.log.state import LogState
-from alloc_service.permissions import Action, Role
+from alloc_service.permissions import Action
 from alloc_service.sealing.sealer import SlotToOpen
 from alloc_service.services import accounts, audit, enrolments, names
 from alloc_service.services.accounts import Person
@@ -106,7 +106,7 @@ def read_log(deps: Deps, person: Person, trial_id: str) -> list[Mapping[str, Jso
     with deps.database.read() as session:
         whole = accounts.may(session, person, Action.READ_LOG, trial_id)
         if not whole:
-            accounts.require_role(session, person, Role.PHYSICIAN, trial_id)
+            accounts.require_anywhere(session, person, Action.READ_OWN_ENTRIES, trial_id)
         entries = [read_entry(row.data) for row in queries.read_entries(session, trial_id)]
     if whole:
         return [_show(entry, hidden=()) for entry in entries]

@@ -66,14 +66,14 @@ def as_they_are(session: Reading, person: Person, trial_id: str) -> LoggedActor:
     return LoggedActor(person.id, person.organization, roles[0] if roles else NO_ROLE)
 
 
-def require_role(session: Reading, person: Person, role: Role, trial_id: str) -> None:
-    """Check that a person holds a role in the trial now, at whatever site.
+def require_anywhere(session: Reading, person: Person, action: Action, trial_id: str) -> None:
+    """Check that a person may do this at some site of the trial, or in all of it.
 
     Raises:
-        NotAllowedError: They do not.
+        NotAllowedError: No grant that is held now allows it, whatever its site.
     """
-    if role not in {grant.role for grant in _grants_now(session, person, trial_id)}:
-        raise NotAllowedError(action="do this", roles=str(role))
+    if not may(session, person, action, trial_id):
+        raise NotAllowedError(action=str(action), roles=" or ".join(sorted(ALLOWED[action])))
 
 
 def require_administrator(session: Reading, person: Person) -> LoggedActor:

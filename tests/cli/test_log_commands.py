@@ -125,6 +125,8 @@ def test_others_read_nothing(shell: Shell) -> None:
 
     assert outcome.code == 1
     assert "[not-allowed]" in outcome.err
+    assert "read the audit log" in outcome.err
+    assert "administrator or dmc or physician or second-statistician or statistician" in outcome.err
 
 
 @pytest.mark.usefixtures("allocated")
@@ -189,7 +191,9 @@ def test_counts_by_arm_are_for_the_dmc_and_logged_with_their_purpose(shell: Shel
     assert outcome.code == 0
     assert outcome.out.splitlines()[-1].split()[0] == "all"
     assert outcome.out.splitlines()[-1].split()[-1] == "1"
-    assert [row["count"] for row in shown["counts"]] == [1]
+    assert len(shown["counts"]) == 2 * 4
+    assert sum(row["count"] for row in shown["counts"]) == shown["total"] == 1
+    assert sorted(row["count"] for row in shown["totals"]) == [0, 1]
     assert "(meeting-1)" in shell("log", "show", TRIAL, by="dmc").out
     assert "[not-allowed]" in shell("report", "arms", TRIAL, "--purpose", "m", by="manager").err
 

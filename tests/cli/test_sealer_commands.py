@@ -135,6 +135,10 @@ def test_two_people_recover_it_and_the_lost_record_is_entered_again(shell: Shell
     assert json.loads(shown.out)["randomization_number"] == 1
     assert shell("sealer", "status").code == 0
     assert json.loads(allocate(shell, "P-002").out)["randomization_number"] == 2
+    again = shell("sealer", "recover", TRIAL, by="ada", second="manager")
+    assert again.code == 0
+    assert "was whole; what is derived from it is made anew" in again.out
+    assert shell("log", "verify", TRIAL, by="dmc").code == 0
 
 
 @pytest.mark.usefixtures("rolled_back")

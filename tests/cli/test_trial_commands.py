@@ -151,6 +151,8 @@ def test_the_cap_is_changed_by_the_manager(shell: Shell) -> None:
 
     assert outcome.code == 0
     assert "at most 260 participants" in outcome.out
+    shown = shell("trial", "show", TRIAL).out
+    assert "at most 240; now at most 260" in shown
     assert shell("trial", "cap", TRIAL, 0, by="manager").code == 2
 
 

@@ -126,9 +126,9 @@ def test_a_consent_after_the_signature_is_refused_though_it_is_past_by_now(
 @pytest.mark.parametrize(
     ("facts", "summary"),
     [
-        ({"bilirubin": "1.9", "encephalopathy": "none"}, "failed:child-pugh"),
-        ({"age": "66"}, "failed:age"),
-        ({"age": "17"}, "failed:age"),
+        ({"bilirubin": "1.9", "encephalopathy": "none"}, "Not satisfied: child-pugh."),
+        ({"age": "66"}, "Not satisfied: age."),
+        ({"age": "17"}, "Not satisfied: age."),
     ],
 )
 def test_child_pugh_8_and_the_ages_around_the_limits_are_not_eligible(
