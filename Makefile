@@ -6,9 +6,12 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 PYTEST := -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadscope --no-loadscope-reorder
 
-.PHONY: run test check lint types contracts coverage bench format clean
+.PHONY: run demo test check lint types contracts coverage bench format clean
 
-run: $(VENV)/.ready  ## the whole life of a simulated trial, in a temporary folder
+run: $(VENV)/.ready  ## the pages, with a trial for testing, on this machine alone
+	$(BIN)/alloc quickstart
+
+demo: $(VENV)/.ready  ## the whole life of a simulated trial, in a temporary folder
 	$(BIN)/alloc demo
 
 test: $(VENV)/.ready  ## all tests

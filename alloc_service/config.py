@@ -7,6 +7,8 @@
 | ALLOC_DATABASE_URL | sqlite:///var/alloc.db       | SQLite file, or PostgreSQL                  |
 | ALLOC_KEYS         | keys                         | folder of the key files                     |
 | ALLOC_ANCHORS      | var/anchors                  | folder of the sealer's anchors              |
+| ALLOC_PROXIES      | 0                            | reverse proxies in front of the pages       |
+| ALLOC_PLAIN_HTTP   | unset                        | `yes`: pages without TLS, on loopback alone |
 
 There is no default secret. A database URL may hold a password: it is in no repr and in no
 refusal, which names the variable, the rule and an example, never the value.
@@ -61,6 +63,35 @@ class Settings:
             anchors=_folder(environ, "ALLOC_ANCHORS", "var/anchors", home),
             host=_host(environ),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """How the pages are reached.
+
+    Attributes:
+        proxies: How many reverse proxies stand in front and name the client truly.
+        plain_http: Whether cookies go without TLS; for a trial run on one machine.
+    """
+
+    proxies: int
+    plain_http: bool
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "WebSettings":
+        """Read and check both.
+
+        Raises:
+            ConfigError: A variable breaks its rule.
+        """
+        proxies, plain = environ.get("ALLOC_PROXIES", "0"), environ.get("ALLOC_PLAIN_HTTP", "")
+        if not re.fullmatch(r"[0-9]", proxies, re.ASCII):
+            rule = "must be the number of reverse proxies in front of the pages, 0 to 9"
+            raise ConfigError(variable="ALLOC_PROXIES", rule=rule, example="1")
+        if plain not in {"", "yes"}:
+            rule = "must be yes, for a trial run on one machine, or unset"
+            raise ConfigError(variable="ALLOC_PLAIN_HTTP", rule=rule, example="yes")
+        return cls(int(proxies), plain == "yes")
 
 
 def _home(environ: Mapping[str, str]) -> Path:

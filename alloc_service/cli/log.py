@@ -6,12 +6,12 @@ import click
 
 from alloc_service.cli import files, screen
 from alloc_service.cli.command import as_json, command, refuse
-from alloc_service.cli.log_words import SENTENCES, describe, name_actor
 from alloc_service.cli.opening import open_service
 from alloc_service.cli.people import Claim, acts_as, sign_in
 from alloc_service.cli.progress import waiting
 from alloc_service.core.canon import Json
 from alloc_service.log.note import Verifier
+from alloc_service.log.words import SENTENCES, describe, name_actor
 from alloc_service.services import lookups, reports, trials, verification
 from alloc_service.services.verification import VerificationReport
 

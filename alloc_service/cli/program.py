@@ -12,7 +12,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from traceback import StackSummary, extract_tb
 
 import click
 
@@ -20,11 +19,15 @@ from alloc_service.cli import screen
 from alloc_service.cli.command import DONE, REFUSED, WRONG_USE, Commands, Place
 from alloc_service.cli.refusals import show_refusal
 from alloc_service.errors import RefusalError
+from alloc_service.errors.places import describe_places
 
 _PACKAGE = "alloc_service.cli"
 
 SECTIONS: Mapping[str, Mapping[str, Place]] = {
     "To begin": {
+        "quickstart": Place(
+            f"{_PACKAGE}.quickstart", "Try the pages at once, with a trial for testing."
+        ),
         "demo": Place(f"{_PACKAGE}.demo", "Live a simulated trial from its list to its last slot."),
         "init": Place(f"{_PACKAGE}.init", "Make keys, database and the first administrator."),
         "user": Place(f"{_PACKAGE}.user", "Add people, give them roles, change passwords."),
@@ -171,7 +174,7 @@ def _apologize(error: BaseException, this: Run) -> None:
     where = "Run the same with `alloc --debug FILE …` and"
     if this.debug is not None:
         try:
-            this.debug.write_text(_describe(error, reference), "utf-8")
+            this.debug.write_text(describe_places(error, reference), "utf-8")
             where = f"Where it happened is in {this.debug};"
         except OSError as refused:
             screen.complain(f"{this.debug} was not written: {refused.strerror}.")
@@ -181,16 +184,3 @@ def _apologize(error: BaseException, this: Run) -> None:
         f"twice. {where} give file and reference to whoever runs this installation.",
         "Fault",
     )
-
-
-def _describe(error: BaseException, reference: str) -> str:
-    """Return the places of a fault and of what led to it: neither its words nor any value."""
-    lines = [f"reference {reference}"]
-    seen: BaseException | None = error
-    while seen is not None:
-        kind = type(seen)
-        lines.append(f"{kind.__module__}.{kind.__qualname__}")
-        frames: StackSummary = extract_tb(seen.__traceback__)
-        lines += [f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames]
-        seen = seen.__cause__ or seen.__context__
-    return "\n".join(lines) + "\n"

@@ -5,9 +5,9 @@ passed by name and are never an arm, a seed, a password or a key: what is writte
 reach a page, a terminal or a log file.
 
 Branches: `InputError` (what was typed or handed in is wrong), `AccessError` (this person may
-not), `StateError` (not now: the trial, list or site is in another state), `IntegrityError`
-(stored or signed bytes are not what they must be), `OperationError` (the machine: keys, disk,
-database). The edges turn a branch into an exit code or an HTTP status.
+not), `PaceError` (too often), `StateError` (not now: the trial, list or site is in another
+state), `IntegrityError` (stored or signed bytes are not what they must be), `OperationError`
+(the machine: keys, disk, database). The edges turn a branch into an exit code or an HTTP status.
 """
 
 from alloc_service.errors.backup import (
@@ -22,6 +22,7 @@ from alloc_service.errors.base import (
     InputError,
     IntegrityError,
     OperationError,
+    PaceError,
     RefusalError,
     StateError,
 )
@@ -120,11 +121,14 @@ from alloc_service.errors.services import (
     PasswordChangeDueError,
     PasswordRuleError,
     RootMismatchError,
+    RouteWithoutRuleError,
     SecondPersonError,
     SelfGrantError,
+    SessionEndedError,
     SignatureError,
     SiteNotActiveError,
     StratumExhaustedError,
+    TooManyTriesError,
     TrialExistsError,
     TrialNotOpenError,
     VerificationError,
@@ -262,6 +266,7 @@ __all__ = [
     "OperationError",
     "OriginError",
     "OutputFileError",
+    "PaceError",
     "PackageFileError",
     "ParticipantNumberError",
     "ParticipantUsedError",
@@ -276,6 +281,7 @@ __all__ = [
     "RegisterError",
     "RootDiffersError",
     "RootMismatchError",
+    "RouteWithoutRuleError",
     "RuleError",
     "SchemaVersionError",
     "ScoreError",
@@ -286,6 +292,7 @@ __all__ = [
     "SecondPersonError",
     "SeedError",
     "SelfGrantError",
+    "SessionEndedError",
     "SignatureError",
     "SiteNotActiveError",
     "SlotPlaceError",
@@ -293,6 +300,7 @@ __all__ = [
     "StateError",
     "StoredValueError",
     "StratumExhaustedError",
+    "TooManyTriesError",
     "TrancheKeyError",
     "TreeError",
     "TrialExistsError",

@@ -34,6 +34,10 @@ class AccessError(RefusalError):
     """This person may not do this."""
 
 
+class PaceError(RefusalError):
+    """Too often: the same may be asked again later."""
+
+
 class StateError(RefusalError):
     """The trial, the list, the site or the enrolment is in another state."""
 

@@ -5,6 +5,7 @@ from alloc_service.errors.base import (
     InputError,
     IntegrityError,
     OperationError,
+    PaceError,
     StateError,
 )
 
@@ -42,6 +43,30 @@ class WrongPasswordError(AccessError):
 
     code = "wrong-password"
     text = "The user name or the password is wrong. Type both again."
+
+
+class TooManyTriesError(PaceError):
+    """A name was tried too often from one address."""
+
+    code = "too-many-tries"
+    text = (
+        "Signing in with this user name was tried too often from this address. Wait {minutes} "
+        "minutes, or sign in from another computer; an administrator can give a new password."
+    )
+
+
+class RouteWithoutRuleError(OperationError):
+    """A route says nothing of who may come to it."""
+
+    code = "route-without-rule"
+    text = "The route {route} has no access rule, so the service does not start. Give it one."
+
+
+class SessionEndedError(AccessError):
+    """Nobody is signed in here, or no longer."""
+
+    code = "signed-out"
+    text = "You are not signed in, or no longer. Sign in, and go on where you were."
 
 
 class PasswordChangeDueError(AccessError):

@@ -31,6 +31,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from alloc_service.core.canon import canon, parse_object
 from alloc_service.errors import (
@@ -110,6 +112,14 @@ class ServerKeys:
             return self._sealing[kid]
         except KeyError:
             raise UnknownKidError(kid=kid) from None
+
+    def derive(self, label: str) -> bytes:
+        """Return 32 secret bytes for another use, each label's its own (RFC 5869).
+
+        They change with the signing key alone. What they protect must bear to be lost.
+        """
+        raw = self._signing.private_bytes_raw()
+        return HKDF(algorithm=SHA256(), length=32, salt=None, info=label.encode()).derive(raw)
 
     def signer(self, name: str) -> Signer:
         """Return what signs notes with this server's key, under a name of its own."""

@@ -101,7 +101,7 @@ def authenticate(deps: Deps, username: str, password: str) -> Person:
 
 
 def change_password(deps: Deps, username: str, old: str, new: str) -> None:
-    """Replace somebody's own password.
+    """Replace somebody's own password; every browser that is signed in with the account is out.
 
     Raises:
         WrongPasswordError: The old one is wrong.
@@ -115,6 +115,7 @@ def change_password(deps: Deps, username: str, old: str, new: str) -> None:
         if stored.disabled_at is not None or stored.password_hash != account.password_hash:
             raise WrongPasswordError
         stored.password_hash, stored.must_change = hashed, False
+        queries.end_sessions(tx, account.id, deps.clock())
 
 
 def create_first_administrator(deps: Deps, new: NewAccount, password: str) -> None:
@@ -169,6 +170,7 @@ def reset_password(deps: Deps, administrator: Person, username: str) -> str:
         require_administrator(tx, administrator)
         account = find_enabled(tx, username)
         account.password_hash, account.must_change = hashed, True
+        queries.end_sessions(tx, account.id, deps.clock())
         for trial_id in trials:
             _log_change(deps, tx, administrator, trial_id, account.person_id)
     return password
@@ -191,6 +193,7 @@ def disable_account(deps: Deps, administrator: Person, username: str) -> None:
         if account.person_id == administrator.id:
             raise SelfGrantError
         account.disabled_at = deps.clock()
+        queries.end_sessions(tx, account.id, deps.clock())
         trials, person = _trials_of(tx, account), account.person_id
     refusals = [_log_disabled(deps, administrator, trial_id, person) for trial_id in trials]
     for refusal in filter(None, refusals):

@@ -97,6 +97,7 @@ class Deps:
         clock: Gives aware UTC moments; the only time there is.
         host: First part of every log's origin.
         passwords: Argon2id.
+        secret: What web cookies are signed with; none where there are no pages.
         logs: The folded logs of this process.
     """
 
@@ -105,6 +106,7 @@ class Deps:
     clock: Clock
     host: str
     passwords: Passwords = field(default_factory=Passwords)
+    secret: bytes = field(default=b"", repr=False)
     logs: FoldedLogs = field(default_factory=FoldedLogs)
 
 
@@ -114,14 +116,15 @@ def open_deps(settings: Settings, clock: Clock = system_clock) -> Deps:
     Raises:
         OperationError: Keys, register, database or schema are missing, loose or of others.
     """
-    sealer = LocalSealer(load_keys(settings.keys), settings.anchors, settings.host)
+    keys = load_keys(settings.keys)
+    sealer = LocalSealer(keys, settings.anchors, settings.host)
     database = Database(settings.database_url)
     try:
         database.check()
     except BaseException:
         database.dispose()
         raise
-    return Deps(database, sealer, clock, settings.host)
+    return Deps(database, sealer, clock, settings.host, secret=keys.derive("rac-web-cookies/1"))
 
 
 def open_from_environment(environ: Mapping[str, str]) -> Deps:

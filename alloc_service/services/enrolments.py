@@ -96,6 +96,20 @@ class Draft:
     answers: Mapping[str, str] = field(repr=False)
     sha256: str
 
+    @property
+    def typed(self) -> Typed:
+        """Return what gives this draft again, to be changed in part."""
+        given = self.facts.given
+        return Typed(
+            participant=self.participant,
+            consent_time=self.consent.time.isoformat(timespec="seconds"),
+            consent_version=self.consent.version,
+            facts={fact.code: fact.text for fact in given},
+            units={fact.code: fact.unit for fact in given if fact.unit},
+            confirmed=self.facts.confirmed,
+            answers=self.answers,
+        )
+
     def eligibility(self, definition: TrialDefinition) -> Eligibility:
         """Return the outcome of every criterion."""
         return check_eligibility(definition, self.facts, self.answers)

@@ -8,6 +8,7 @@ escrow's ciphertext for oversight, among whom its custodians are.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 from alloc_service.errors import (
     FactsMissingError,
@@ -19,14 +20,14 @@ from alloc_service.errors import (
     TypedError,
     UnknownRecordError,
 )
-from alloc_service.permissions import Action
-from alloc_service.services import accounts, audit, enrolments
+from alloc_service.permissions import Action, Grant
+from alloc_service.services import accounts, audit, enrolments, rights
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.services.enrolments import Draft, Typed
 from alloc_service.storage import queries
 from alloc_service.storage.models import RoleGrant
-from alloc_service.trial.consent import read_consent
+from alloc_service.trial.consent import check_consent_version, read_consent
 from alloc_service.trial.criteria import Eligibility, check_eligibility
 from alloc_service.trial.definition import TrialDefinition
 from alloc_service.trial.factors import DerivedStratum, derive_stratum
@@ -108,6 +109,42 @@ def read_cap(deps: Deps, trial_id: str) -> int:
         return audit.read_state(session, trial_id).cap
 
 
+def require_access(
+    deps: Deps, person: Person, action: Action, trial_id: str, site: str | None = None
+) -> None:
+    """Check that a person may do this now: at a site, or without one somewhere in the trial.
+
+    It guards a page; each act asks again, in its own transaction.
+
+    Raises:
+        NotAllowedError: No grant that is held now allows it.
+    """
+    with deps.database.read() as session:
+        if site is None:
+            accounts.require_anywhere(session, person, action, trial_id)
+        else:
+            accounts.require(session, person, action, trial_id, site)
+
+
+def place_of(deps: Deps, enrolment_id: UUID) -> tuple[str, str]:
+    """Return trial and site of an enrolment.
+
+    Raises:
+        UnknownRecordError: There is none.
+    """
+    with deps.database.read() as session:
+        row = queries.read_enrolment(session, enrolment_id)
+        return row.trial_id, row.site
+
+
+def list_own_roles(deps: Deps, person: Person) -> Mapping[str, tuple[Grant, ...]]:
+    """Return what a person may be now in each trial, by trial id; "" is the installation."""
+    with deps.database.read() as session:
+        trials = ["", *(trial.id for trial in queries.list_trials(session))]
+        held = {trial: rights.grants_now(session, person, trial) for trial in trials}
+    return {trial: grants for trial, grants in held.items() if grants}
+
+
 def require_new_trial(deps: Deps, trial_id: str) -> None:
     """Check that there is no trial of this id yet, before one is created.
 
@@ -174,12 +211,11 @@ def find_problems(definition: TrialDefinition, site: str, typed: Typed) -> tuple
         site: The site's code; a consent without an offset is in its zone.
         typed: What was typed.
     """
+    version = definition.consent.version
     parts: tuple[tuple[str, Callable[[], object]], ...] = (
         (PARTICIPANT, lambda: check_participant_number(definition, typed.participant)),
-        (
-            CONSENT,
-            lambda: read_consent(definition, site, typed.consent_time, typed.consent_version),
-        ),
+        (CONSENT, lambda: check_consent_version(definition, typed.consent_version)),
+        (CONSENT, lambda: read_consent(definition, site, typed.consent_time, version)),
         ("facts", lambda: read_facts(definition, typed.facts, typed.units, typed.confirmed)),
         ("answers", lambda: check_eligibility(definition, Facts(()), typed.answers)),
     )

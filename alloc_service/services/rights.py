@@ -42,6 +42,16 @@ class Person:
         return LoggedActor(self.id, self.organization, role)
 
 
+def grants_now(session: Reading, person: Person, trial_id: str) -> tuple[Grant, ...]:
+    """Return what a person may be now in a trial, or with "" in the whole installation."""
+    if trial_id != EVERY_TRIAL:
+        names.check_trial_id(trial_id)
+    return tuple(
+        Grant(Role(role), site or "")
+        for role, site in queries.list_roles_now(session, person.account, trial_id)
+    )
+
+
 def require(
     session: Reading, person: Person, action: Action, trial_id: str, site: str = ""
 ) -> LoggedActor:
@@ -50,19 +60,19 @@ def require(
     Raises:
         NotAllowedError: No grant that is held now allows it.
     """
-    actor = Actor(person.id, person.organization, _grants_now(session, person, trial_id))
+    actor = Actor(person.id, person.organization, grants_now(session, person, trial_id))
     return person.logged(actor.role_for(action, site))
 
 
 def may(session: Reading, person: Person, action: Action, trial_id: str) -> bool:
     """Tell which of two views a person gets; what guards an act is `require`."""
-    roles = {grant.role for grant in _grants_now(session, person, trial_id)}
+    roles = {grant.role for grant in grants_now(session, person, trial_id)}
     return bool(roles & ALLOWED[action])
 
 
 def as_they_are(session: Reading, person: Person, trial_id: str) -> LoggedActor:
     """Return a person as a refusal names them: in a role that they hold now, or `none`."""
-    roles = sorted(grant.role for grant in _grants_now(session, person, trial_id))
+    roles = sorted(grant.role for grant in grants_now(session, person, trial_id))
     return LoggedActor(person.id, person.organization, roles[0] if roles else NO_ROLE)
 
 
@@ -120,12 +130,3 @@ def find_enabled(session: Reading, username: str) -> Account:
     if account.disabled_at is not None:
         raise AccountError(username=username, rule="it is disabled, for ever")
     return account
-
-
-def _grants_now(session: Reading, person: Person, trial_id: str) -> tuple[Grant, ...]:
-    if trial_id != EVERY_TRIAL:
-        names.check_trial_id(trial_id)
-    return tuple(
-        Grant(Role(role), site or "")
-        for role, site in queries.list_roles_now(session, person.account, trial_id)
-    )

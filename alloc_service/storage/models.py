@@ -278,6 +278,40 @@ class RoleGrant(Base):
     ended_at: Mapped[datetime | None]
 
 
+class WebSession(Base):
+    """Somebody signed in with a browser; its token is known to that browser alone."""
+
+    __tablename__ = "web_session"
+    __table_args__ = (
+        CheckConstraint("length(token_sha256) = 32", name="session_token_hash_has_32_bytes"),
+    )
+
+    token_sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
+    address: Mapped[str]  # where it was begun
+    browser: Mapped[str]  # in the browser's own words, cut short
+    began_at: Mapped[datetime]
+    seen_at: Mapped[datetime]  # the last request, to the minute
+    ended_at: Mapped[datetime | None]
+
+
+class SignInTry(Base):
+    """Tries at one user name from one address that have not succeeded yet."""
+
+    __tablename__ = "sign_in_try"
+    __table_args__ = (
+        PrimaryKeyConstraint("name_sha256", "address"),
+        CheckConstraint("tries > 0", name="tries_count_from_one"),
+        _hex32("name_sha256", "name_sha256_is_hex32"),
+    )
+
+    # A hash, for whoever mistakes the field may type a password as a name.
+    name_sha256: Mapped[str]
+    address: Mapped[str]
+    tries: Mapped[int]
+    began_at: Mapped[datetime]
+
+
 class Enrolment(Base):
     """A participant's record; what was signed is in `record`, byte for byte."""
 

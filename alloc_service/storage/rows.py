@@ -67,6 +67,9 @@ ORDER: Final[Mapping[str, tuple[str, ...]]] = {
     "fork_assignment": ("trial_id", "fork", "enrolment_id"),
 }
 
+# Who is signed in now: given back, it would let a browser in again that was signed out since.
+PASSING: Final = frozenset({"web_session", "sign_in_try"})
+
 # Ten times the largest row that the rules of any table allow, a trial's definition.
 LONGEST_LINE = 16 * 2**20
 

@@ -77,9 +77,18 @@ def read_consent(definition: TrialDefinition, site: str, time: str, version: str
         UnknownSiteError: The definition has no such site.
     """
     zone = ZoneInfo(definition.site(site).time_zone)
+    check_consent_version(definition, version)
+    return Consent(_read_time(time, zone), version)
+
+
+def check_consent_version(definition: TrialDefinition, version: str) -> None:
+    """Refuse a consent to another version of the wording than the trial's.
+
+    Raises:
+        ConsentVersionError: It is another one.
+    """
     if version != definition.consent.version:
         raise ConsentVersionError(expected=definition.consent.version)
-    return Consent(_read_time(time, zone), version)
 
 
 def require_zone(time: datetime, field: str) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from alloc_service.cli.log_words import SENTENCES, describe, name_actor
 from alloc_service.core.canon import Json
 from alloc_service.log.entry import read_entry
 from alloc_service.log.note import Verifier, open_checkpoint
 from alloc_service.log.rules import fold
 from alloc_service.log.state import LogState
+from alloc_service.log.words import SENTENCES, describe, name_actor
 from tests.support.shell import (
     ANSWERS,
     CONSENT,

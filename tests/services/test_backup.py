@@ -57,8 +57,8 @@ def read_all(database: Database) -> dict[str, list[rows.Values]]:
 
 
 def test_every_table_is_in_a_backup_after_those_that_it_refers_to() -> None:
-    assert set(rows.ORDER) == set(Base.metadata.tables)
-    for table in Base.metadata.tables.values():
+    assert set(rows.ORDER) == set(Base.metadata.tables) - rows.PASSING
+    for table in (Base.metadata.tables[name] for name in rows.ORDER):
         for key in table.foreign_keys:
             order = list(rows.ORDER)
             target = key.column.table.name

@@ -32,7 +32,7 @@ times = st.datetimes(datetime(1970, 1, 1), datetime(2999, 1, 1), timezones=st.ju
 
 
 def test_every_table_and_every_column_has_its_place() -> None:
-    assert set(rows.ORDER) == set(Base.metadata.tables)
+    assert set(rows.ORDER) == set(Base.metadata.tables) - rows.PASSING
     for table, columns in rows.ORDER.items():
         assert set(columns) <= set(Base.metadata.tables[table].columns.keys())
 

@@ -1,8 +1,9 @@
 """The life of a simulated trial, through the services that a real one lives through.
 
-A step returns what there is to tell of it. Time is simulated: it begins when the trial began, and
-moves with each arrival. A password costs a third of the work that it costs in earnest: some
-three hundred are typed here within a minute. Everything else is as in earnest.
+A step returns what there is to tell of it. Time is simulated: it begins when the trial began, or
+when it is told to, and moves with each arrival. In a demonstration a password costs a third of the
+work that it costs in earnest: some three hundred are typed within a minute. Everything else is as
+in earnest.
 """
 
 import contextlib
@@ -66,17 +67,27 @@ class Rehearsal:
         settings: Everything in the folder.
         deps: The services' own.
         recipients: Of three fresh custodians; in a real trial each makes their own key pair.
+        identities: What opens for them, two together.
+        people: By user name.
+        passwords: Their own, by user name.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        host: str = HOST,
+        begins: datetime = BEGINS,
+        passwords: Passwords | None = None,
+    ) -> None:
         self.definition: TrialDefinition = as_test(shipped_definition())
-        self.settings = Settings.from_environment({"ALLOC_HOST": HOST, "ALLOC_HOME": str(folder)})
+        self.settings = Settings.from_environment({"ALLOC_HOST": host, "ALLOC_HOME": str(folder)})
+        self._hashing = passwords or Passwords(PasswordHasher(time_cost=1))
         pairs = {name: make_identity() for name in CUSTODIANS}
         self.recipients = {name: recipient for name, (_, recipient) in pairs.items()}
-        self._identities = {name: identity for name, (identity, _) in pairs.items()}
+        self.identities = {name: identity for name, (identity, _) in pairs.items()}
         self.people: dict[str, Person] = {}
-        self._clock = SimulatedClock(BEGINS)
-        self._passwords: dict[str, str] = {}
+        self._clock = SimulatedClock(begins)
+        self.passwords: dict[str, str] = {}
         self.deps: Deps
         self._open = contextlib.ExitStack()
 
@@ -90,11 +101,11 @@ class Rehearsal:
         password = secrets.token_urlsafe(16)
         new = NewAccount("ada", "P-01", "Ada Admin", SITE)
         made = installation.initialize(self.settings, new, password, self._clock)
-        cheaper = Passwords(PasswordHasher(time_cost=1))
-        self.deps = replace(open_deps(self.settings, self._clock), passwords=cheaper)
+        self.deps = replace(open_deps(self.settings, self._clock), passwords=self._hashing)
         self._open.callback(self.deps.database.dispose)
         administrator = accounts.authenticate(self.deps, "ada", password)
         self.people["ada"] = administrator
+        self.passwords["ada"] = password
         trials.create(self.deps, administrator, self.definition)
         for username, person, name, role, site in PEOPLE:
             new = NewAccount(username, person, name, SITE)
@@ -103,7 +114,7 @@ class Rehearsal:
             accounts.change_password(self.deps, username, once, own)
             accounts.add_grant(self.deps, administrator, self.trial, username, Grant(role, site))
             self.people[username] = accounts.authenticate(self.deps, username, own)
-            self._passwords[username] = own
+            self.passwords[username] = own
         return made
 
     def close(self) -> None:
@@ -124,12 +135,12 @@ class Rehearsal:
         """
         first, second = sorted(pair)
         name = escrow_name(first, second)
-        keys = self._identities
+        keys = self.identities
         return open_escrow(made.escrow[name], keys[first], keys[second], name)
 
     def opens_alone(self, made: SealedAndLogged) -> bool:
         """Tell whether one custodian alone could open any of the escrow's files."""
-        for identity in self._identities.values():
+        for identity in self.identities.values():
             for name, data in made.escrow.items():
                 with contextlib.suppress(EscrowError):
                     open_escrow(data, identity, identity, name)
@@ -205,7 +216,7 @@ class Rehearsal:
         return enrolments.enrol(self.deps, self.people[PHYSICIANS[0]], self.trial, SITE, typed)
 
     def _sign_and_reveal(self, item: _Asked) -> Allocation:
-        password = self._passwords[item.username]
+        password = self.passwords[item.username]
         signature = reveal.sign(self.deps, item.username, password, item.draft.id)
         return reveal.reveal(self.deps, self.people[item.username], item.draft.id, signature)
 

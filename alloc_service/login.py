@@ -1,0 +1,194 @@
+"""Who is there: signed-in browsers, and a rule at every route, or the program does not start.
+
+The cookie is signed, and holds what guards forms and, once somebody has signed in, a random
+token; who that is stands in the database, where it can be ended. A route says with `allow`,
+`signed_in` or `everyone` who may come to it; one that says nothing stops the start, and what a
+rule lets through is still asked by the service in its own transaction.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+from flask import Flask, current_app, request, session
+from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
+
+from alloc_service.errors import RouteWithoutRuleError, SessionEndedError
+from alloc_service.permissions import Action
+from alloc_service.services import lookups, sessions
+from alloc_service.services.accounts import Person
+from alloc_service.services.deps import Deps
+from alloc_service.services.sessions import Browser, SignedIn
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+# Longer than any session lasts: a form that comes in after its session's end is still known to be
+# ours, and what was typed in it is kept.
+COOKIE_LASTS = timedelta(days=1)
+_RULE = "access_rule"
+_DEPS = "alloc"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who may come to a route.
+
+    Attributes:
+        public: Whether anybody may, signed in or not.
+        action: What somebody must be allowed to do; none where it is enough to be signed in.
+    """
+
+    public: bool = False
+    action: Action | None = None
+
+
+class User(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
+    """Somebody who is signed in, as Flask-Login knows them."""
+
+    def __init__(self, signed_in: SignedIn) -> None:
+        self.signed_in = signed_in
+
+    def get_id(self) -> str:
+        """Return the token, which the cookie keeps."""
+        return self.signed_in.token
+
+
+def everyone(view: View) -> View:
+    """Let anybody come to a route."""
+    return _ruled(view, Rule(public=True))
+
+
+def signed_in(view: View) -> View:
+    """Let whoever is signed in come to a route."""
+    return _ruled(view, Rule())
+
+
+def allow(action: Action) -> Callable[[View], View]:
+    """Let those come to a route who may do this: in its trial, at its site or enrolment's site.
+
+    Where the route names no trial it is about the whole installation.
+    """
+
+    def rule(view: View) -> View:
+        return _ruled(view, Rule(action=action))
+
+    return rule
+
+
+def init_login(app: Flask, deps: Deps) -> None:
+    """Tell the application who is there, and ask every route's rule before it is followed."""
+    app.extensions[_DEPS] = deps
+    app.secret_key = deps.secret
+    app.permanent_session_lifetime = COOKIE_LASTS
+    manager = LoginManager(app)
+    manager.session_protection = None  # a token that a proxy's address would end helps nobody
+    manager.user_loader(lambda token: _find_user(deps, token))
+    app.before_request(_ask_rule)
+
+
+def require_rules(app: Flask) -> None:
+    """Refuse to start where a route has no rule.
+
+    Raises:
+        RouteWithoutRuleError: It names the route.
+    """
+    for route in app.url_map.iter_rules():
+        if rule_of(app, route.endpoint) is None:
+            raise RouteWithoutRuleError(route=route.rule)
+
+
+def rule_of(app: Flask, endpoint: str) -> Rule | None:
+    """Return the rule of a route, or None where it has none."""
+    if endpoint == "static":
+        return Rule(public=True)
+    return getattr(app.view_functions.get(endpoint), _RULE, None)
+
+
+def deps_here() -> Deps:
+    """Return what the services are given."""
+    return cast("Deps", current_app.extensions[_DEPS])
+
+
+def person_here() -> Person:
+    """Return who is signed in.
+
+    Raises:
+        SessionEndedError: Nobody is.
+    """
+    return signed_in_here().person
+
+
+def signed_in_here() -> SignedIn:
+    """Return who is signed in, and until when.
+
+    Raises:
+        SessionEndedError: Nobody is.
+    """
+    if not current_user.is_authenticated:
+        raise SessionEndedError
+    return cast("User", current_user).signed_in
+
+
+def is_signed_in() -> bool:
+    """Tell whether anybody is signed in here."""
+    return bool(current_user.is_authenticated)
+
+
+def browser_here() -> Browser:
+    """Return where this request comes from."""
+    return Browser(request.remote_addr or "", request.user_agent.string)
+
+
+def sign_in(username: str, password: str) -> SignedIn:
+    """Sign somebody in, under a new token and with new guards of forms.
+
+    Raises:
+        AccessError: What `sessions.begin` raises.
+        TooManyTriesError: It was tried too often from this address.
+    """
+    found = sessions.begin(deps_here(), username, password, browser_here())
+    session.clear()
+    session.permanent = True
+    login_user(User(found))
+    return found
+
+
+def sign_out() -> None:
+    """End this session, here and in the database."""
+    if is_signed_in():
+        sessions.end(deps_here(), signed_in_here().token)
+    logout_user()
+    session.clear()
+
+
+def place_here(values: Mapping[str, object]) -> tuple[str, str | None]:
+    """Return trial and site that a route's values name; "" is the whole installation."""
+    enrolment = values.get("enrolment")
+    if isinstance(enrolment, UUID):
+        return lookups.place_of(deps_here(), enrolment)
+    site = values.get("site")
+    return str(values.get("trial", "")), None if site is None else str(site)
+
+
+def _ruled(view: View, rule: Rule) -> View:
+    setattr(view, _RULE, rule)
+    return view
+
+
+def _find_user(deps: Deps, token: str) -> User | None:
+    found = sessions.find(deps, token)
+    return None if found is None else User(found)
+
+
+def _ask_rule() -> None:
+    if request.endpoint is None:
+        return
+    rule = rule_of(current_app, request.endpoint)
+    if rule is None or rule.public:
+        return
+    person = person_here()
+    if rule.action is not None:
+        trial, site = place_here(request.view_args or {})
+        lookups.require_access(deps_here(), person, rule.action, trial, site)

@@ -1,0 +1,354 @@
+"""The physician's pages: enrol in steps, check, sign, and see one allocation.
+
+A step keeps a draft; nothing is an enrolment until it is signed. The arm is shown in the answer
+to a POST alone, in a page whose length is the same for every arm.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from alloc_service.errors import (
+    InputError,
+    ParticipantUsedError,
+    PasswordChangeDueError,
+    Problem,
+    RefusalError,
+    TooManyTriesError,
+    TypedError,
+    WrongPasswordError,
+)
+from alloc_service.login import allow, browser_here, deps_here, person_here
+from alloc_service.permissions import Action
+from alloc_service.services import audit, enrolments, lookups, participants, reveal, throttle
+from alloc_service.services.enrolments import Typed
+from alloc_service.services.lookups import RecordToCheck
+from alloc_service.services.reveal import Allocation
+from alloc_service.trial.definition import TrialDefinition
+from alloc_service.trial.questions import NumberQuestion
+from alloc_service.web.reading import read_number
+
+pages = Blueprint("participants", __name__)
+
+_PADDING = 1_024
+
+
+@pages.get("/trials/<trial:trial>/sites/<site>/participants")
+@allow(Action.ENROL)
+def list_participants(trial: str, site: str) -> ResponseReturnValue:
+    """Show a site's participants: number, how far, and what is next."""
+    found = participants.list_participants(deps_here(), person_here(), trial, site)
+    wanted = request.args.get("q", "").strip()
+    chosen = [row for row in found if wanted.casefold() in row.number.casefold()]
+    definition = lookups.read_definition(deps_here(), trial)
+    return render_template(
+        "participants.html",
+        definition=definition, site=definition.site(site), rows=chosen, wanted=wanted,
+        count=len(found),
+    )  # fmt: skip
+
+
+@pages.get("/trials/<trial:trial>/sites/<site>/enrol")
+@allow(Action.ENROL)
+def begin(trial: str, site: str) -> ResponseReturnValue:
+    """Ask for participant number and consent."""
+    return _show_consent(trial, site, {}, {}), 200
+
+
+@pages.post("/trials/<trial:trial>/sites/<site>/enrol")
+@allow(Action.ENROL)
+def take_begin(trial: str, site: str) -> ResponseReturnValue:
+    """Keep a draft with participant number and consent, and go on to the facts."""
+    form = request.form
+    typed = Typed(
+        participant=form.get("participant", "").strip(),
+        consent_time=_consent_time(form),
+        consent_version=form.get("consent_version", "").strip(),
+        facts={},
+    )
+    try:
+        draft = enrolments.enrol(deps_here(), person_here(), trial, site, typed)
+    except InputError as error:
+        errors = _consent_errors(trial, site, typed, error)
+        return _show_consent(trial, site, form, errors), 422
+    return redirect(url_for("participants.facts", enrolment=draft.id), 303)
+
+
+@pages.get("/enrolments/<uuid:enrolment>/consent")
+@allow(Action.ENROL)
+def consent(enrolment: UUID) -> ResponseReturnValue:
+    """Ask for the consent again."""
+    record = _record(enrolment)
+    if record.allocated:
+        return _to_check(enrolment)
+    time = record.draft.consent.time
+    typed = {
+        "consent_day": f"{time:%Y-%m-%d}",
+        "consent_hour": f"{time:%H:%M}",
+        "consent_version": record.draft.consent.version,
+    }
+    return _show_consent(record.draft.trial, record.draft.site, typed, {}, record), 200
+
+
+@pages.post("/enrolments/<uuid:enrolment>/consent")
+@allow(Action.ENROL)
+def take_consent(enrolment: UUID) -> ResponseReturnValue:
+    """Change the consent of a draft."""
+    record, form = _record(enrolment), request.form
+    typed = replace(
+        record.draft.typed,
+        consent_time=_consent_time(form),
+        consent_version=form.get("consent_version", "").strip(),
+    )
+    try:
+        enrolments.amend(deps_here(), person_here(), enrolment, typed)
+    except InputError as error:
+        trial, site = record.draft.trial, record.draft.site
+        errors = _consent_errors(trial, site, typed, error)
+        return _show_consent(trial, site, form, errors, record), 422
+    return _to_check(enrolment)
+
+
+@pages.get("/enrolments/<uuid:enrolment>/facts")
+@allow(Action.ENROL)
+def facts(enrolment: UUID) -> ResponseReturnValue:
+    """Ask for the facts."""
+    record = _record(enrolment)
+    if record.allocated:
+        return _to_check(enrolment)
+    typed = record.draft.typed
+    return _show_facts(record, typed.facts, typed.units, typed.confirmed, ()), 200
+
+
+@pages.post("/enrolments/<uuid:enrolment>/facts")
+@allow(Action.ENROL)
+def take_facts(enrolment: UUID) -> ResponseReturnValue:
+    """Keep the facts of a draft, and go on to the criteria."""
+    record = _record(enrolment)
+    definition = record.definition
+    raw = {item.code: request.form.get(f"fact.{item.code}", "") for item in definition.facts}
+    units = {item.code: request.form.get(f"unit.{item.code}", "") for item in definition.facts}
+    confirmed = tuple(request.form.getlist("confirm"))
+    values, asked = _read_numbers(definition, raw)
+    units = {code: unit for code, unit in units.items() if unit and values[code]}
+    typed = replace(record.draft.typed, facts=values, units=units, confirmed=confirmed)
+    problems = asked or _keep(enrolment, typed)
+    if asked:  # then nothing was kept, and the rest is told as well
+        others = lookups.find_problems(definition, record.draft.site, typed)
+        known = {item.field for item in asked}
+        problems += tuple(item for item in others if item.field not in known)
+    if problems:
+        return _show_facts(record, raw, units, confirmed, problems), 422
+    after = "check" if request.form.get("then") == "check" else "eligibility"
+    return redirect(url_for(f"participants.{after}", enrolment=enrolment), 303)
+
+
+@pages.get("/enrolments/<uuid:enrolment>/eligibility")
+@allow(Action.ENROL)
+def eligibility(enrolment: UUID) -> ResponseReturnValue:
+    """Ask for each criterion, yes or no."""
+    record = _record(enrolment)
+    if record.allocated:
+        return _to_check(enrolment)
+    return _show_eligibility(record, record.draft.answers, ()), 200
+
+
+@pages.post("/enrolments/<uuid:enrolment>/eligibility")
+@allow(Action.ENROL)
+def take_eligibility(enrolment: UUID) -> ResponseReturnValue:
+    """Keep the answers of a draft, and go on to the check."""
+    record = _record(enrolment)
+    codes = [item.code for item in record.definition.criteria]
+    answers = {code: request.form.get(f"answer.{code}", "") for code in codes}
+    answers = {code: answer for code, answer in answers.items() if answer}
+    problems = _keep(enrolment, replace(record.draft.typed, answers=answers))
+    if problems:
+        return _show_eligibility(record, answers, problems), 422
+    return _to_check(enrolment)
+
+
+@pages.get("/enrolments/<uuid:enrolment>/check")
+@allow(Action.ENROL)
+def check(enrolment: UUID) -> ResponseReturnValue:
+    """Show everything that was typed and what was derived from it, to be signed."""
+    return _show_check(_record(enrolment), "", {}), 200
+
+
+@pages.post("/enrolments/<uuid:enrolment>/allocation")
+@allow(Action.REQUEST_ALLOCATION)
+def request_allocation(enrolment: UUID) -> ResponseReturnValue:
+    """Sign, spend and show one allocation; asked again, the same one is shown."""
+    record = _record(enrolment)
+    username = request.form.get("username", "").strip()
+    password = request.form.get("password", "")
+    signed = partial(reveal.sign, deps_here(), username, password, enrolment)
+    try:
+        signature = throttle.guarded(deps_here(), username, browser_here().address, signed)
+    except (WrongPasswordError, PasswordChangeDueError) as error:
+        return _show_check(record, username, {"password": str(error)}), 403
+    except TooManyTriesError as error:
+        return _show_check(record, username, {"password": str(error)}), 429
+    allocation = reveal.reveal(deps_here(), person_here(), enrolment, signature)
+    return _show_allocation(record, allocation)
+
+
+@pages.post("/enrolments/<uuid:enrolment>/allocation/again")
+@allow(Action.REQUEST_ALLOCATION)
+def show_again(enrolment: UUID) -> ResponseReturnValue:
+    """Show an allocation again, and log the look."""
+    record = _record(enrolment)
+    return _show_allocation(record, reveal.read_again(deps_here(), person_here(), enrolment))
+
+
+@pages.post("/enrolments/<uuid:enrolment>/receipt")
+@allow(Action.REQUEST_ALLOCATION)
+def receipt(enrolment: UUID) -> ResponseReturnValue:
+    """Give the receipt of an allocation as a file; it names no arm."""
+    number, text = participants.read_receipt(deps_here(), person_here(), enrolment)
+    answer = Response(text, mimetype="text/plain")
+    answer.headers.set("Content-Disposition", "attachment", filename=f"{number}.receipt")
+    return answer
+
+
+def _record(enrolment: UUID) -> RecordToCheck:
+    return participants.read_record(deps_here(), person_here(), enrolment)
+
+
+def _to_check(enrolment: UUID) -> ResponseReturnValue:
+    return redirect(url_for("participants.check", enrolment=enrolment), 303)
+
+
+def _keep(enrolment: UUID, typed: Typed) -> tuple[Problem, ...]:
+    """Keep a changed draft; return what is wrong with it."""
+    try:
+        enrolments.amend(deps_here(), person_here(), enrolment, typed)
+    except TypedError as error:
+        return error.problems
+    return ()
+
+
+def _read_numbers(
+    definition: TrialDefinition, raw: Mapping[str, str]
+) -> tuple[dict[str, str], tuple[Problem, ...]]:
+    values, asked = dict(raw), []
+    for item in definition.facts:
+        if isinstance(item, NumberQuestion):
+            values[item.code], question = read_number(raw[item.code])
+            if question:
+                asked.append(Problem(item.code, "two-readings", question))
+    return values, tuple(asked)
+
+
+def _consent_time(form: Mapping[str, str]) -> str:
+    return f"{form.get('consent_day', '').strip()} {form.get('consent_hour', '').strip()}"
+
+
+def _consent_errors(trial: str, site: str, typed: Typed, error: RefusalError) -> dict[str, str]:
+    """Return what is wrong with number and consent, by field; all of it at once."""
+    if isinstance(error, ParticipantUsedError):
+        return {"participant": str(error)}
+    definition = lookups.read_definition(deps_here(), trial)
+    found = {}
+    for item in lookups.find_problems(definition, site, typed):
+        if item.code == "consent-version":
+            found["consent_version"] = _told(_("Version of the form"), item)
+        elif item.field == lookups.CONSENT:
+            found["consent_day"] = _told(_("Consent"), item)
+        elif item.field == lookups.PARTICIPANT:
+            found["participant"] = _told(_("Participant number"), item)
+    return found
+
+
+def _told(label: str, problem: Problem) -> str:
+    return f"{label}: {problem.message.removesuffix('.')}."
+
+
+def _show_consent(
+    trial: str,
+    site: str,
+    typed: Mapping[str, str],
+    errors: Mapping[str, str],
+    record: RecordToCheck | None = None,
+) -> str:
+    definition = lookups.read_definition(deps_here(), trial)
+    return render_template(
+        "consent.html",
+        definition=definition, site=definition.site(site), typed=typed, errors=errors,
+        record=record,
+    )  # fmt: skip
+
+
+def _show_facts(
+    record: RecordToCheck,
+    typed: Mapping[str, str],
+    units: Mapping[str, str],
+    confirmed: tuple[str, ...],
+    problems: tuple[Problem, ...],
+) -> str:
+    return render_template(
+        "facts.html",
+        record=record, definition=record.definition, typed=typed, units=units,
+        confirmed=confirmed, errors=_fact_errors(record.definition, problems),
+        unlikely={item.field for item in problems if item.code == "unlikely"},
+        then=request.values.get("then", ""),
+    )  # fmt: skip
+
+
+def _fact_errors(definition: TrialDefinition, problems: tuple[Problem, ...]) -> dict[str, str]:
+    labels = {item.code: item.label for item in definition.facts}
+    return {
+        f"fact.{item.field}": _told(labels[item.field], item)
+        for item in problems
+        if item.field in labels
+    }
+
+
+def _show_eligibility(
+    record: RecordToCheck, answers: Mapping[str, str], problems: tuple[Problem, ...]
+) -> str:
+    return render_template(
+        "eligibility.html",
+        record=record, definition=record.definition, answers=answers,
+        errors={f"answer.{item.field}": item.message for item in problems},
+        results={item.code: item.status for item in record.eligibility.results},
+    )  # fmt: skip
+
+
+def _show_check(record: RecordToCheck, username: str, errors: Mapping[str, str]) -> str:
+    return render_template(
+        "check.html",
+        record=record, definition=record.definition, typed=username, errors=errors,
+        results={item.code: item.status for item in record.eligibility.results},
+        meaning=_(enrolments.MEANING),
+    )  # fmt: skip
+
+
+def _show_allocation(record: RecordToCheck, allocation: Allocation) -> Response:
+    """Return the page of an allocation, as long as it would be for the longest arm."""
+
+    def render(shown: Allocation) -> bytes:
+        facts: dict[str, Any] = {"record": record, "definition": record.definition}
+        return render_template("allocation.html", allocation=shown, **facts).encode()
+
+    page = render(allocation)
+    lengths = [
+        len(render(replace(allocation, arm=arm.code, label=arm.label, instruction=arm.instruction)))
+        for arm in record.definition.arms
+    ]
+    answer = make_response(page.ljust(-(-max(lengths) // _PADDING) * _PADDING))
+    trial = allocation.trial
+
+    @answer.call_on_close
+    def store() -> None:
+        with suppress(RefusalError):  # the next one stores it
+            audit.store_checkpoint(deps, trial)
+
+    deps = deps_here()
+    return answer
