@@ -2,14 +2,10 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
 
-from alloc_service.services import passwords
 from tests.support.shell import (
     Golden,
     House,
@@ -17,19 +13,11 @@ from tests.support.shell import (
     build_active,
     build_sealed,
     build_staffed,
+    hashing_cheaply,
     steady,
 )
 
 GOLDEN = Path(__file__).parent / "golden"
-
-
-@contextmanager
-def hashing_cheaply() -> Iterator[None]:
-    """Make Argon2 cheap in this process, while it lasts; the stored hashes say so themselves."""
-    with pytest.MonkeyPatch.context() as patch:
-        cheap = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
-        patch.setattr(passwords, "PasswordHasher", cheap)
-        yield
 
 
 @pytest.fixture

@@ -13,16 +13,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from argon2 import PasswordHasher
 
 from alloc_service.cli.program import run
 from alloc_service.config import Settings
 from alloc_service.permissions import Grant, Role
 from alloc_service.sealing.age import make_identity
-from alloc_service.services import accounts, installation, lists, trials
+from alloc_service.services import accounts, installation, lists, passwords, trials
 from alloc_service.services.accounts import NewAccount, Person
 from alloc_service.services.deps import Deps, open_deps
 from alloc_service.services.passwords import Passwords
@@ -251,6 +253,15 @@ def process_environ(environ: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
     path = os.environ.get("PATH", os.defpath)
     return {"PATH": path, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", **kept, **environ}
+
+
+@contextlib.contextmanager
+def hashing_cheaply() -> Iterator[None]:
+    """Make Argon2 cheap in this process, while it lasts; the stored hashes say so themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        cheap = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr(passwords, "PasswordHasher", cheap)
+        yield
 
 
 def cheap_passwords() -> Passwords:

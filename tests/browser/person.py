@@ -1,0 +1,129 @@
+"""Somebody at a real browser: what they do, and what they see."""
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.support.shell import SITE, TRIAL, password_of
+
+PARTICIPANTS = f"/trials/{TRIAL}/sites/{SITE}/participants"
+RULES = {
+    "runOnly": {
+        "type": "tag",
+        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
+    }
+}
+NUMBERS = {
+    "age": ("45", ""),
+    "bilirubin": ("3,5", "mg/dL"),
+    "albumin": ("25", "g/L"),
+    "inr": ("1.9", ""),
+    "creatinine": ("1.1", "mg/dL"),
+}
+CHOICES = {"dialysis": "no", "ascites": "moderate-severe", "encephalopathy": "none"}
+YES = ("hbv-cirrhosis", "written-consent")
+
+
+class Person:
+    """Somebody at a browser.
+
+    Attributes:
+        page: What they see.
+        username: Who they are.
+        seen: The pages that were checked for accessibility, with what was found.
+    """
+
+    def __init__(self, page: Page, username: str) -> None:
+        self.page = page
+        self.username = username
+        self.seen: dict[str, list[str]] = {}
+
+    def sign_in(self) -> None:
+        """Sign in, and come to the start page."""
+        self.page.goto("/sign-in")
+        self.page.fill("#username", self.username)
+        self.page.fill("#password", password_of(self.username))
+        self.press("Sign in")
+
+    def press(self, button: str) -> None:
+        """Press a button of the page's content."""
+        self.page.get_by_role("main").get_by_role("button", name=button, exact=True).click()
+
+    def begin(self, participant: str) -> None:
+        """Begin an enrolment, and come to the facts."""
+        self.page.goto(PARTICIPANTS)
+        self.page.get_by_role("link", name="Enrol a participant").click()
+        self.page.fill("#participant", participant)
+        self.page.fill("#consent_day", "2020-01-02")
+        self.page.fill("#consent_hour", "09:15")
+        self.page.fill("#consent_version", "1")
+        self.press("Save and go on")
+
+    def type_facts(self) -> None:
+        """Type every fact, and come to the criteria."""
+        for code, (value, unit) in NUMBERS.items():
+            self.page.fill(f"[id='fact.{code}']", value)
+            if unit:
+                self.page.select_option(f"[name='unit.{code}']", unit)
+        for code, value in CHOICES.items():
+            self.page.check(f"[name='fact.{code}'][value='{value}']")
+        self.press("Save and go on")
+
+    def answer(self) -> None:
+        """Answer every criterion, and come to the check page."""
+        for box in self.page.query_selector_all("main input[type=radio]"):
+            code = str(box.get_attribute("name")).removeprefix("answer.")
+            if box.get_attribute("value") == ("yes" if code in YES else "no"):
+                box.check()
+        self.press("Save and go on")
+
+    def enrol(self, participant: str) -> None:
+        """Enrol somebody eligible, up to the check page."""
+        self.begin(participant)
+        self.type_facts()
+        self.answer()
+
+    def type_signature(self) -> None:
+        """Type user name and password into the signature."""
+        self.page.fill("#username", self.username)
+        self.page.fill("#password", password_of(self.username))
+
+    def request(self) -> str:
+        """Sign and request; return the arm's code that is shown."""
+        self.type_signature()
+        self.press("Sign and request the allocation")
+        return self.arm
+
+    @property
+    def heading(self) -> str:
+        """Return the page's heading."""
+        return self.page.locator("h1").inner_text()
+
+    @property
+    def arm(self) -> str:
+        """Return the arm's code that is shown."""
+        return self.page.locator(".result .code").inner_text()
+
+    @property
+    def number(self) -> str:
+        """Return the randomization number that is shown."""
+        row = self.page.locator("dl.rows > div", has_text="Randomization number")
+        return row.locator("dd").inner_text()
+
+    def check_access(self, name: str) -> None:
+        """Check the page by axe, in light and in dark, and that it fits a narrow screen."""
+        found = []
+        for scheme in ("light", "dark"):
+            self.page.emulate_media(color_scheme=scheme)
+            results = Axe().run(self.page, options=RULES)
+            found += [
+                f"{scheme} {item['id']}: {item['nodes'][0]['html']}"
+                for item in results.response["violations"]
+            ]
+        size = self.page.viewport_size
+        self.page.set_viewport_size({"width": 320, "height": 640})
+        width = self.page.evaluate("document.scrollingElement.scrollWidth")
+        if width > 320:
+            found.append(f"{width} px wide on a screen of 320")
+        if size is not None:
+            self.page.set_viewport_size(size)
+        self.seen[name] = found
