@@ -9,15 +9,16 @@ rule lets through is still asked by the service in its own transaction.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from flask import Flask, current_app, request, session
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
-from alloc_service.errors import RouteWithoutRuleError, SessionEndedError
+from alloc_service.errors import RouteWithoutRuleError, SessionEndedError, SignatureError
 from alloc_service.permissions import Action
-from alloc_service.services import lookups, sessions
+from alloc_service.services import accounts, lookups, sessions, throttle
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.services.sessions import Browser, SignedIn
@@ -153,6 +154,20 @@ def sign_in(username: str, password: str) -> SignedIn:
     session.permanent = True
     login_user(User(found))
     return found
+
+
+def prove_here(username: str, password: str) -> Person:
+    """Return who is signed in, after user name and password were typed once more for an act.
+
+    Raises:
+        AccessError: They do not belong together, or are not of the one who is signed in.
+        TooManyTriesError: It was tried too often from this address.
+    """
+    check = partial(accounts.authenticate, deps_here(), username, password)
+    person = throttle.guarded(deps_here(), username, browser_here().address, check)
+    if person != person_here():
+        raise SignatureError(rule="the signature is of another person than the one signed in")
+    return person
 
 
 def sign_out() -> None:

@@ -207,6 +207,15 @@ def write_package(sealed: SealedList, path: Path) -> None:
         raise PackageFileError(path=path, reason=error.strerror) from None
 
 
+def read_package_bytes(data: bytes) -> SealedList:
+    """Return the sealed list of a package that was handed in whole.
+
+    Raises:
+        SealedListError: It is no such package, or its list contradicts itself.
+    """
+    return _parse(read_archive(io.BytesIO(data), MEMBERS))
+
+
 def read_package(path: Path) -> SealedList:
     """Return the sealed list of a package file, accepting its one spelling alone.
 

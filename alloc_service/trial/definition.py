@@ -13,7 +13,7 @@ import hashlib
 import re
 import secrets
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from importlib import resources
@@ -219,12 +219,30 @@ class TrialDefinition(Table):
         if table is None:
             rule = "is missing: a list needs block sizes and slots, which only the file holds"
             raise DefinitionError(file=f"trial {self.id}", path="design", rule=rule)
+        blocks = tuple(BlockSize(block.size, block.weight) for block in table.blocks)
+        number = table.list_number if list_number is None else list_number
+        return self.design_of(number, blocks, table.slots, salt)
+
+    def design_of(
+        self, list_number: int, blocks: Sequence[BlockSize], slots: int, salt: str | None = None
+    ) -> Design:
+        """Return a design with this trial's arms and strata.
+
+        Args:
+            list_number: 1-9,999.
+            blocks: The block types.
+            slots: In each stratum.
+            salt: 64 hexadecimal digits; by default new ones from a random source.
+
+        Raises:
+            DesignError: A part breaks a rule of rac-gen/1.
+        """
         return Design(
             trial=self.id,
-            list=table.list_number if list_number is None else list_number,
+            list=list_number,
             arms=tuple(Arm(arm.code, arm.ratio) for arm in self.arms),
-            blocks=tuple(BlockSize(block.size, block.weight) for block in table.blocks),
-            strata=tuple(Stratum(code, table.slots) for code in self.strata),
+            blocks=tuple(blocks),
+            strata=tuple(Stratum(code, slots) for code in self.strata),
             salt=secrets.token_hex(32) if salt is None else salt,
         )
 

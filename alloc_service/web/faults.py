@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from alloc_service.errors import RefusalError, SessionEndedError
+from alloc_service.errors import RefusalError, RuleError, SessionEndedError
 from alloc_service.errors.places import describe_places
 from alloc_service.web import resuming
 
@@ -36,7 +36,7 @@ _FOLLOWS = {
 }
 # What a command line answers to is no remedy on a page.
 _REMEDIES = {
-    "unknown-record": "There is no such {what}. Look at the address, or begin at your start page.",
+    "not-found": "There is no such {what}. Look at the address, or begin at your start page.",
 }
 _SAVED = "What was reported as done stays done; this request changed nothing."
 _UNSURE = (
@@ -56,6 +56,8 @@ def init_faults(app: Flask, statuses: Mapping[type[RefusalError], int]) -> None:
 
 def status_of(statuses: Mapping[type[RefusalError], int], error: RefusalError) -> int:
     """Return the status that a refusal has on the web."""
+    if isinstance(error, RuleError):  # an act that may not follow what came before
+        return 409
     return next(code for branch, code in statuses.items() if isinstance(error, branch))
 
 

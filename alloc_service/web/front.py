@@ -81,7 +81,9 @@ def _jobs(trial: str, grants: tuple[Grant, ...]) -> list[tuple[str, str]]:
         for grant in grants
         if grant.role is Role.PHYSICIAN
     ]
-    further: list[tuple[Action, str, str]] = []
+    further: list[tuple[Action, str, str]] = [
+        (Action.APPROVE_LIST, "designs.list_lists", _("Lists")),
+    ]
     return jobs + [
         (url_for(endpoint, trial=trial), words)
         for action, endpoint, words in further
