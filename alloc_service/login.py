@@ -16,9 +16,14 @@ from uuid import UUID
 from flask import Flask, current_app, request, session
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
-from alloc_service.errors import RouteWithoutRuleError, SessionEndedError, SignatureError
+from alloc_service.errors import (
+    RouteWithoutRuleError,
+    SecondFactorDueError,
+    SessionEndedError,
+    SignatureError,
+)
 from alloc_service.permissions import Action
-from alloc_service.services import accounts, lookups, sessions, throttle
+from alloc_service.services import accounts, lookups, second_factor, sessions, throttle
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.services.sessions import Browser, SignedIn
@@ -30,6 +35,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 COOKIE_LASTS = timedelta(days=1)
 _RULE = "access_rule"
 _DEPS = "alloc"
+_MISSING = "factor_missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +45,11 @@ class Rule:
     Attributes:
         public: Whether anybody may, signed in or not.
         action: What somebody must be allowed to do; none where it is enough to be signed in.
+        unproved: Whether it is open before a second factor was shown.
     """
 
     public: bool = False
+    unproved: bool = False
     action: Action | None = None
 
 
@@ -66,6 +74,11 @@ def signed_in(view: View) -> View:
     return _ruled(view, Rule())
 
 
+def before_second_factor(view: View) -> View:
+    """Let whoever has typed a right password come, to show or set up a second factor."""
+    return _ruled(view, Rule(unproved=True))
+
+
 def allow(action: Action) -> Callable[[View], View]:
     """Let those come to a route who may do this: in its trial, at its site or enrolment's site.
 
@@ -81,7 +94,7 @@ def allow(action: Action) -> Callable[[View], View]:
 def init_login(app: Flask, deps: Deps) -> None:
     """Tell the application who is there, and ask every route's rule before it is followed."""
     app.extensions[_DEPS] = deps
-    app.secret_key = deps.secret
+    app.secret_key = deps.key_for("cookies")
     app.permanent_session_lifetime = COOKIE_LASTS
     manager = LoginManager(app)
     manager.session_protection = None  # a token that a proxy's address would end helps nobody
@@ -152,6 +165,7 @@ def sign_in(username: str, password: str) -> SignedIn:
     found = sessions.begin(deps_here(), username, password, browser_here())
     session.clear()
     session.permanent = True
+    session[_MISSING] = second_factor.is_missing(deps_here(), found.person)
     login_user(User(found))
     return found
 
@@ -197,6 +211,16 @@ def _find_user(deps: Deps, token: str) -> User | None:
     return None if found is None else User(found)
 
 
+def is_factor_missing() -> bool:
+    """Tell whether somebody has to set up a second factor before anything else."""
+    return bool(session.get(_MISSING))
+
+
+def note_factor() -> None:
+    """Note that a second factor is set up now."""
+    session.pop(_MISSING, None)
+
+
 def _ask_rule() -> None:
     if request.endpoint is None:
         return
@@ -204,6 +228,8 @@ def _ask_rule() -> None:
     if rule is None or rule.public:
         return
     person = person_here()
+    if not rule.unproved and (not signed_in_here().proved or is_factor_missing()):
+        raise SecondFactorDueError
     if rule.action is not None:
         trial, site = place_here(request.view_args or {})
         lookups.require_access(deps_here(), person, rule.action, trial, site)

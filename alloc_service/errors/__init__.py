@@ -122,6 +122,7 @@ from alloc_service.errors.services import (
     PasswordRuleError,
     RootMismatchError,
     RouteWithoutRuleError,
+    SecondFactorDueError,
     SecondPersonError,
     SelfGrantError,
     SessionEndedError,
@@ -132,6 +133,7 @@ from alloc_service.errors.services import (
     TrialExistsError,
     TrialNotOpenError,
     VerificationError,
+    WrongCodeError,
     WrongPasswordError,
 )
 from alloc_service.errors.stats import (
@@ -289,6 +291,7 @@ __all__ = [
     "SealedListError",
     "SealedSlotError",
     "SealerUnwritableError",
+    "SecondFactorDueError",
     "SecondPersonError",
     "SeedError",
     "SelfGrantError",
@@ -314,6 +317,7 @@ __all__ = [
     "VerificationError",
     "VersionError",
     "WrapError",
+    "WrongCodeError",
     "WrongKidError",
     "WrongPasswordError",
 ]

@@ -69,6 +69,23 @@ class SessionEndedError(AccessError):
     text = "You are not signed in, or no longer. Sign in, and go on where you were."
 
 
+class WrongCodeError(AccessError):
+    """A code of a second factor does not fit, or was taken before."""
+
+    code = "wrong-code"
+    text = (
+        "The code is wrong, too old, or was used already. Type the one that your device shows "
+        "now, or a recovery code that you have not used yet."
+    )
+
+
+class SecondFactorDueError(AccessError):
+    """A second factor is asked before anything else."""
+
+    code = "second-factor-due"
+    text = "A second factor is asked of this account before anything else. Give it, and go on."
+
+
 class PasswordChangeDueError(AccessError):
     """A one-time password opens nothing but its own change."""
 

@@ -60,12 +60,14 @@ __all__ = [
     "end_grant",
     "find_person",
     "list_administrators",
+    "log_change",
     "may",
     "person_of",
     "require",
     "require_administrator",
     "require_anywhere",
     "reset_password",
+    "trials_of",
 ]
 
 
@@ -165,14 +167,14 @@ def reset_password(deps: Deps, administrator: Person, username: str) -> str:
     hashed = deps.passwords.hash(password)
     with deps.database.read() as session:
         require_administrator(session, administrator)
-        trials = _trials_of(session, find_enabled(session, username))
+        trials = trials_of(session, find_enabled(session, username))
     with audit.writing(deps, *trials) as tx:
         require_administrator(tx, administrator)
         account = find_enabled(tx, username)
         account.password_hash, account.must_change = hashed, True
         queries.end_sessions(tx, account.id, deps.clock())
         for trial_id in trials:
-            _log_change(deps, tx, administrator, trial_id, account.person_id)
+            log_change(deps, tx, administrator, trial_id, account.person_id)
     return password
 
 
@@ -194,7 +196,7 @@ def disable_account(deps: Deps, administrator: Person, username: str) -> None:
             raise SelfGrantError
         account.disabled_at = deps.clock()
         queries.end_sessions(tx, account.id, deps.clock())
-        trials, person = _trials_of(tx, account), account.person_id
+        trials, person = trials_of(tx, account), account.person_id
     refusals = [_log_disabled(deps, administrator, trial_id, person) for trial_id in trials]
     for refusal in filter(None, refusals):
         raise refusal
@@ -226,7 +228,7 @@ def _account(deps: Deps, new: NewAccount, hashed: str, *, must_change: bool) -> 
     )
 
 
-def _trials_of(session: Reading, account: Account) -> list[str]:
+def trials_of(session: Reading, account: Account) -> list[str]:
     """Return the trials whose log names this account's roles: for an administrator, all."""
     found = {row.trial_id for row in queries.list_grants(session, account.id)}
     if None in found:
@@ -234,9 +236,10 @@ def _trials_of(session: Reading, account: Account) -> list[str]:
     return sorted(trial_id for trial_id in found if trial_id is not None)
 
 
-def _log_change(
+def log_change(
     deps: Deps, tx: Transaction, administrator: Person, trial_id: str, person: str
 ) -> None:
+    """Log that an administrator changed somebody's account."""
     log = audit.open_log(deps, tx, trial_id)
     actor = require(tx, administrator, Action.CHANGE_USERS, trial_id)
     log.append("user.changed", actor, {"subject": person, "role": "", "site": ""})
@@ -248,7 +251,7 @@ def _log_disabled(
     """Log a change that stands already; return why that was refused, or None."""
     try:
         with audit.writing(deps, trial_id) as tx:
-            _log_change(deps, tx, administrator, trial_id, person)
+            log_change(deps, tx, administrator, trial_id, person)
     except RefusalError as error:
         return error
     return None

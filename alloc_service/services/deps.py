@@ -1,5 +1,6 @@
 """What every use-case is given: the database, the sealer, the clock, the logs' folded states."""
 
+import hmac
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -97,7 +98,7 @@ class Deps:
         clock: Gives aware UTC moments; the only time there is.
         host: First part of every log's origin.
         passwords: Argon2id.
-        secret: What web cookies are signed with; none where there are no pages.
+        secret: What the keys of the pages come from; none where there are no pages.
         logs: The folded logs of this process.
     """
 
@@ -108,6 +109,10 @@ class Deps:
     passwords: Passwords = field(default_factory=Passwords)
     secret: bytes = field(default=b"", repr=False)
     logs: FoldedLogs = field(default_factory=FoldedLogs)
+
+    def key_for(self, label: str) -> bytes:
+        """Return 32 secret bytes for one use of the pages, each label's its own."""
+        return hmac.digest(self.secret, label.encode(), "sha256")
 
 
 def open_deps(settings: Settings, clock: Clock = system_clock) -> Deps:
@@ -124,7 +129,7 @@ def open_deps(settings: Settings, clock: Clock = system_clock) -> Deps:
     except BaseException:
         database.dispose()
         raise
-    return Deps(database, sealer, clock, settings.host, secret=keys.derive("rac-web-cookies/1"))
+    return Deps(database, sealer, clock, settings.host, secret=keys.derive("rac-web/1"))
 
 
 def open_from_environment(environ: Mapping[str, str]) -> Deps:

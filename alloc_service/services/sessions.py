@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from alloc_service.services import accounts, throttle
+from alloc_service.services import accounts, second_factor, throttle
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
@@ -39,12 +39,15 @@ class SignedIn:
         person: Who.
         username: Through which account.
         ends_at: When the session ends if nothing more is asked.
+        proved: Whether a second factor was shown, where the account has one; before that
+            nothing is opened.
         token: What names the session; in no repr.
     """
 
     person: Person
     username: str
     ends_at: datetime
+    proved: bool
     token: str = field(repr=False)
 
 
@@ -80,6 +83,7 @@ def begin(deps: Deps, username: str, password: str, browser: Browser) -> SignedI
     check = partial(accounts.authenticate, deps, username, password)
     person = throttle.guarded(deps, username, browser.address, check)
     token, now = secrets.token_urlsafe(32), deps.clock()
+    proved = not second_factor.is_asked(deps, person)
     with deps.database.write() as tx:
         queries.remove_sessions_before(tx, now - LONGEST)
         tx.add(
@@ -88,12 +92,13 @@ def begin(deps: Deps, username: str, password: str, browser: Browser) -> SignedI
                 account_id=person.account,
                 address=browser.address[:64],
                 browser=browser.agent[:200],
+                proved=proved,
                 began_at=now,
                 seen_at=now,
                 ended_at=None,
             )
         )
-    return SignedIn(person, username, now + IDLE, token)
+    return SignedIn(person, username, now + IDLE, proved, token)
 
 
 def find(deps: Deps, token: str) -> SignedIn | None:
@@ -107,7 +112,21 @@ def find(deps: Deps, token: str) -> SignedIn | None:
         with deps.database.write() as tx:
             queries.touch_session(tx, _hash(token), now)
     person = Person(row.account, row.person, row.name, row.organization)
-    return SignedIn(person, row.username, min(now + IDLE, row.began_at + LONGEST), token)
+    ends_at = min(now + IDLE, row.began_at + LONGEST)
+    return SignedIn(person, row.username, ends_at, row.proved, token)
+
+
+def prove(deps: Deps, signed_in: SignedIn, code: str, browser: Browser) -> None:
+    """Show a second factor: from now on the session opens what its owner's roles open.
+
+    Raises:
+        WrongCodeError: The code does not fit, or was taken before.
+        TooManyTriesError: It was tried too often from this address.
+    """
+    check = partial(second_factor.check, deps, signed_in.person, code)
+    throttle.guarded(deps, f"{signed_in.username} code", browser.address, check)
+    with deps.database.write() as tx:
+        queries.prove_session(tx, _hash(signed_in.token))
 
 
 def end(deps: Deps, token: str) -> None:

@@ -290,9 +290,35 @@ class WebSession(Base):
     account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
     address: Mapped[str]  # where it was begun
     browser: Mapped[str]  # in the browser's own words, cut short
+    proved: Mapped[bool]  # whether a second factor was shown, where the account has one
     began_at: Mapped[datetime]
     seen_at: Mapped[datetime]  # the last request, to the minute
     ended_at: Mapped[datetime | None]
+
+
+class SecondFactor(Base):
+    """What an account proves beside its password: a secret that its owner's device shares."""
+
+    __tablename__ = "second_factor"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    secret: Mapped[bytes]  # encrypted by a key that is not in the database
+    confirmed_at: Mapped[datetime | None]  # none until its owner has shown that it works
+    last_step: Mapped[int]  # of the last code that was taken; none is taken twice
+
+
+class RecoveryCode(Base):
+    """A code that opens once where the device is lost."""
+
+    __tablename__ = "recovery_code"
+    __table_args__ = (
+        PrimaryKeyConstraint("account_id", "code_sha256"),
+        _hex32("code_sha256", "code_sha256_is_hex32"),
+    )
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"))
+    code_sha256: Mapped[str]
+    used_at: Mapped[datetime | None]
 
 
 class SignInTry(Base):

@@ -50,6 +50,8 @@ ORDER: Final[Mapping[str, tuple[str, ...]]] = {
     "trial": ("id",),
     "account": ("id",),
     "role_grant": ("id",),
+    "second_factor": ("account_id",),
+    "recovery_code": ("account_id", "code_sha256"),
     "randomization_list": ("trial_id", "number"),
     "list_sealing": ("trial_id", "list_number", "sealing"),
     "list_node": ("trial_id", "list_number", "level", "position"),

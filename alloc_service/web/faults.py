@@ -12,8 +12,9 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from alloc_service.errors import RefusalError, RuleError, SessionEndedError
+from alloc_service.errors import RefusalError, RuleError, SecondFactorDueError, SessionEndedError
 from alloc_service.errors.places import describe_places
+from alloc_service.login import is_factor_missing
 from alloc_service.web import resuming
 
 _TITLES = {
@@ -48,6 +49,7 @@ _UNSURE = (
 def init_faults(app: Flask, statuses: Mapping[type[RefusalError], int]) -> None:
     """Answer refusals and faults with pages."""
     app.register_error_handler(SessionEndedError, _ask_sign_in)
+    app.register_error_handler(SecondFactorDueError, _ask_factor)
     app.register_error_handler(RefusalError, partial(_refuse, statuses))
     app.register_error_handler(CSRFError, _refuse_form)
     app.register_error_handler(HTTPException, _refuse_request)
@@ -66,6 +68,11 @@ def _ask_sign_in(_error: SessionEndedError) -> ResponseReturnValue:
         kept = resuming.keep(request.full_path, request.form, session.get("username", ""))
         return render_template("sign_in.html", kept=kept, next="", typed="", ended=True), 401
     return redirect(url_for("front.sign_in", next=request.full_path.rstrip("?")), 303)
+
+
+def _ask_factor(_error: SecondFactorDueError) -> ResponseReturnValue:
+    page = "account.second_factor_page" if is_factor_missing() else "account.ask_code"
+    return redirect(url_for(page), 303)
 
 
 def _refuse(statuses: Mapping[type[RefusalError], int], error: RefusalError) -> ResponseReturnValue:

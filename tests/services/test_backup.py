@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pyotp
 import pytest
 
 from alloc_service.core.canon import canon
@@ -21,7 +22,7 @@ from alloc_service.errors import (
     SchemaVersionError,
     StoredValueError,
 )
-from alloc_service.services import backup, backup_file
+from alloc_service.services import backup, backup_file, second_factor
 from alloc_service.storage import rows
 from alloc_service.storage.engine import Database
 from alloc_service.storage.models import Base
@@ -36,12 +37,15 @@ kinds = pytest.mark.parametrize("target", ["sqlite", "postgresql"])
 
 @pytest.fixture
 def lived(reopen: Callable[..., Installation]) -> Installation:
-    """Return a trial with rows in every table: it has reasons, and a fork."""
+    """Return a trial with rows in every table: it has reasons, a fork, a second factor."""
     reopen("old").allocate("P-100")
     back = reopen()
     recover(back)
     back.change_state("pause")
     back.change_state("resume")
+    person = back.people["stat"]
+    new = second_factor.begin(back.deps, person, "stat")
+    second_factor.confirm(back.deps, person, pyotp.TOTP(new.secret).at(back.clock.now))
     return back
 
 

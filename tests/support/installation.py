@@ -29,6 +29,7 @@ from alloc_service.storage.engine import Database
 from alloc_service.trial.definition import TrialDefinition, shipped_definition
 
 HOST = "rac.example.org"
+SECRET = bytes(range(32))
 START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 
 # Argon2 as cheap as it gets: what is tested is what it is asked, not how long it takes.
@@ -292,4 +293,4 @@ class Installation:
 def open_test_deps(home: Path, url: str, clock: Clock) -> Deps:
     """Open an installation with cheap passwords."""
     sealer = LocalSealer(load_keys(home / "keys"), home / "anchors", HOST)
-    return Deps(Database(url), sealer, clock, HOST, _PASSWORDS)
+    return Deps(Database(url), sealer, clock, HOST, _PASSWORDS, secret=SECRET)

@@ -3,7 +3,6 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,6 @@ from alloc_service.config import WebSettings
 from tests.support.browser import Browser
 from tests.support.installation import Installation
 from tests.support.shelf import Shelf, place_for_files
-
-SECRET = bytes(range(32))
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +29,6 @@ def open_stage(shelf: Shelf) -> Iterator[Callable[..., Installation]]:
 
     def open_at(stage: str, trial: str = "small") -> Installation:
         opened.append(shelf.copy(stage, "sqlite", home, None, trial))
-        opened[0].deps = replace(opened[0].deps, secret=SECRET)
         return opened[0]
 
     yield open_at

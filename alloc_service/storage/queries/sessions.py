@@ -22,6 +22,7 @@ class SessionRow(NamedTuple):
         name: Printed name.
         organization: Organization code.
         username: User name.
+        proved: Whether a second factor was shown, where the account has one.
     """
 
     account: UUID
@@ -31,6 +32,7 @@ class SessionRow(NamedTuple):
     name: str
     organization: str
     username: str
+    proved: bool
 
 
 def find_open_session(session: Session, token_sha256: bytes) -> SessionRow | None:
@@ -44,6 +46,7 @@ def find_open_session(session: Session, token_sha256: bytes) -> SessionRow | Non
             Account.display_name,
             Account.organization,
             Account.username,
+            WebSession.proved,
         )
         .join(Account, Account.id == WebSession.account_id)
         .where(
@@ -61,6 +64,13 @@ def touch_session(tx: Transaction, token_sha256: bytes, now: datetime) -> None:
     """Note a request."""
     chosen = update(WebSession).where(WebSession.token_sha256 == token_sha256)
     tx.execute(chosen.values(seen_at=now))
+
+
+def prove_session(tx: Transaction, token_sha256: bytes) -> None:
+    """Note that a second factor was shown."""
+    tx.execute(
+        update(WebSession).where(WebSession.token_sha256 == token_sha256).values(proved=True)
+    )
 
 
 def end_session(tx: Transaction, token_sha256: bytes, now: datetime) -> None:

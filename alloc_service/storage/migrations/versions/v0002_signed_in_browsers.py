@@ -1,4 +1,4 @@
-"""Who is signed in with a browser, and how often a sign-in was tried."""
+"""Who is signed in with a browser, how often it was tried, and what is asked beside a password."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,13 +10,14 @@ TIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Make the two tables."""
+    """Make the tables."""
     op.create_table(
         "web_session",
         sa.Column("token_sha256", sa.LargeBinary(), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("address", sa.String(), nullable=False),
         sa.Column("browser", sa.String(), nullable=False),
+        sa.Column("proved", sa.Boolean(), nullable=False),
         sa.Column("began_at", TIME, nullable=False),
         sa.Column("seen_at", TIME, nullable=False),
         sa.Column("ended_at", TIME, nullable=True),
@@ -34,4 +35,26 @@ def upgrade() -> None:
         sa.CheckConstraint("length(name_sha256) = 64", name="name_sha256_is_hex32"),
         sa.CheckConstraint("tries > 0", name="tries_count_from_one"),
         sa.PrimaryKeyConstraint("name_sha256", "address", name="sign_in_try_pkey"),
+    )
+    op.create_table(
+        "second_factor",
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("confirmed_at", TIME, nullable=True),
+        sa.Column("last_step", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name="second_factor_account_id_fkey"
+        ),
+        sa.PrimaryKeyConstraint("account_id", name="second_factor_pkey"),
+    )
+    op.create_table(
+        "recovery_code",
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("code_sha256", sa.String(), nullable=False),
+        sa.Column("used_at", TIME, nullable=True),
+        sa.CheckConstraint("length(code_sha256) = 64", name="code_sha256_is_hex32"),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name="recovery_code_account_id_fkey"
+        ),
+        sa.PrimaryKeyConstraint("account_id", "code_sha256", name="recovery_code_pkey"),
     )
