@@ -221,9 +221,18 @@ def _check_bounds(
     low, high = unit.likely
     likely = low <= value <= high
     if not likely and not confirmed:
-        rule = f"it is rarely outside {low} to {high} {unit.label}; check value and unit, "
-        return "unlikely", rule + "then correct it or confirm that it is right"
+        rule = f"it is rarely outside {low} to {high} {unit.label}"
+        asked = _ask_other_unit(question, unit, value)
+        return "unlikely", f"{rule}{asked}; check value and unit, then correct it or confirm it"
     return Fact(question.code, typed, unit.code, confirmed=not likely)
+
+
+def _ask_other_unit(question: NumberQuestion, unit: Unit, value: Decimal) -> str:
+    """Ask whether another unit was meant, in which the same number is a likely one."""
+    for other in question.units:
+        if other.code != unit.code and other.likely[0] <= value <= other.likely[1]:
+            return f" (is it {value} {other.label}?)"
+    return ""
 
 
 def _explain_number(text: str) -> tuple[str, str]:

@@ -122,7 +122,7 @@ def test_a_form_is_asked_for_field_by_field_and_an_unlikely_value_twice(
             terminal.type(answer)
         terminal.expect(" yes or no: ")
         terminal.type("")
-        terminal.expect("bilirubin 45 mg/dL: it is rarely outside 0.2 to 40 mg/dL")
+        terminal.expect("bilirubin 45 mg/dL: it is rarely outside 0.2 to 25 mg/dL")
         terminal.expect("Is it right? [y/N]: ")
         terminal.type("y")
         code = terminal.finish()

@@ -147,7 +147,7 @@ def test_complete_facts_are_complete(
         ("0.0999", "impossible"),
         ("80.0001", "impossible"),
         ("0.1999", "unlikely"),
-        ("40.0001", "unlikely"),
+        ("25.0001", "unlikely"),
     ],
 )
 def test_a_number_is_typed_plainly(
@@ -165,7 +165,7 @@ def test_a_number_is_typed_plainly(
     assert len(str(refusal.value)) < 300
 
 
-@pytest.mark.parametrize("text", ["0.1", "0.2", "2", "2.4", "2.4000", "40", "40.0000", "80"])
+@pytest.mark.parametrize("text", ["0.1", "0.2", "2", "2.4", "2.4000", "25", "25.0000", "80"])
 def test_a_plain_number_within_what_is_possible_is_taken(
     definition: TrialDefinition, typed: dict[str, str], units: dict[str, str], text: str
 ) -> None:
@@ -186,6 +186,32 @@ def test_an_impossible_age_is_refused_even_if_confirmed(
     definition: TrialDefinition, typed: dict[str, str], units: dict[str, str], text: str, code: str
 ) -> None:
     assert problems_of(definition, {**typed, "age": text}, units, "age") == {"age": code}
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "asked"),
+    [
+        ("30", "mg/dL", "is it 30 \u00b5mol/L?"),
+        ("0.1", "mg/dL", ""),
+        ("2.4", "umol/L", "is it 2.4 mg/dL?"),
+    ],
+)
+def test_a_value_that_fits_another_unit_better_is_asked_about(
+    *,
+    definition: TrialDefinition,
+    typed: dict[str, str],
+    units: dict[str, str],
+    text: str,
+    unit: str,
+    asked: str,
+) -> None:
+    with pytest.raises(FactsError) as refusal:
+        read_facts(definition, {**typed, "bilirubin": text}, {**units, "bilirubin": unit})
+
+    (problem,) = refusal.value.problems
+    assert problem.code == "unlikely"
+    assert asked in problem.message
+    assert bool(asked) == ("is it" in problem.message.replace("it is", ""))
 
 
 @pytest.mark.parametrize(
