@@ -81,7 +81,11 @@ def _jobs(trial: str, grants: tuple[Grant, ...]) -> list[tuple[str, str]]:
         for grant in grants
         if grant.role is Role.PHYSICIAN
     ]
-    further: list[tuple[Action, str, str]] = []
+    further: list[tuple[Action, str, str]] = [
+        (Action.READ_OWN_ENTRIES, "oversight.read_log", _("Audit log")),
+        (Action.READ_LOG, "oversight.checks", _("Verify the log, and proofs to keep")),
+        (Action.READ_LOG, "oversight.regenerations", _("Lists, and their regeneration")),
+    ]
     return jobs + [
         (url_for(endpoint, trial=trial), words)
         for action, endpoint, words in further
