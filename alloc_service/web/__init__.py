@@ -12,11 +12,11 @@ from flask import Flask
 from flask.typing import ResponseReturnValue
 
 from alloc_service.errors import RefusalError
-from alloc_service.web import account, context, faults, front, oversight, participants
+from alloc_service.web import account, context, faults, figures, front, oversight, participants
 
 View: TypeAlias = Callable[..., ResponseReturnValue]
 
-_PAGES = (front.pages, account.pages, participants.pages, oversight.pages)
+_PAGES = (front.pages, account.pages, participants.pages, oversight.pages, figures.pages)
 
 
 def init_pages(app: Flask, statuses: Mapping[type[RefusalError], int]) -> None:

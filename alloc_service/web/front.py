@@ -82,6 +82,8 @@ def _jobs(trial: str, grants: tuple[Grant, ...]) -> list[tuple[str, str]]:
         if grant.role is Role.PHYSICIAN
     ]
     further: list[tuple[Action, str, str]] = [
+        (Action.READ_TOTALS, "figures.totals", _("Totals and forecast")),
+        (Action.READ_ARMS, "figures.ask_arms", _("Counts by arm")),
         (Action.READ_OWN_ENTRIES, "oversight.read_log", _("Audit log")),
         (Action.READ_LOG, "oversight.checks", _("Verify the log, and proofs to keep")),
         (Action.READ_LOG, "oversight.regenerations", _("Lists, and their regeneration")),
