@@ -255,14 +255,21 @@ def follow(deps: Deps, trial_id: str, committed: Committed | None = None) -> Sig
     return show_log(deps, trial_id, since, max(since - 1, 0))
 
 
-def read_state(session: Reading, trial_id: str) -> LogState:
+def read_state(
+    session: Reading, trial_id: str, see: Callable[[Entry], object] | None = None
+) -> LogState:
     """Return what the stored log means, folded from its beginning in this read.
+
+    Args:
+        session: A read.
+        trial_id: Whose log.
+        see: Is shown each entry once it is folded, for what the state does not keep.
 
     Raises:
         LogDamagedError: It does not fold.
     """
     folded = FoldedLog()
-    _fold_rows(queries.read_entries(session, trial_id), folded)
+    _fold_rows(queries.read_entries(session, trial_id), folded, see)
     return folded.state
 
 
@@ -347,7 +354,11 @@ def _catch_up(tx: Transaction, trial_id: str, folded: FoldedLog, head: queries.H
         raise LogDamagedError(seq=head.size, rule="the head is not that of the stored entries.")
 
 
-def _fold_rows(rows: Iterable[queries.EntryRow], folded: FoldedLog) -> None:
+def _fold_rows(
+    rows: Iterable[queries.EntryRow],
+    folded: FoldedLog,
+    see: Callable[[Entry], object] | None = None,
+) -> None:
     for row in rows:
         try:
             entry = read_entry(row.data)
@@ -356,6 +367,8 @@ def _fold_rows(rows: Iterable[queries.EntryRow], folded: FoldedLog) -> None:
             folded.drop()
             raise LogDamagedError(seq=row.seq, rule=error) from None
         folded.tree.append(bytes.fromhex(entry.leaf))
+        if see is not None:
+            see(entry)
 
 
 def require_well(session: Reading, trial_id: str, head: queries.HeadRow, status: Status) -> None:

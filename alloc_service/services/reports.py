@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 from uuid import UUID
 
 from alloc_service.core.canon import Json
@@ -38,15 +39,26 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class ArmCounts:
-    """Participants by stratum code and arm code; hidden from reprs.
+    """Participants by stratum code and arm code, and over time; hidden from reprs.
 
     Attributes:
         upto: The log's last entry that is counted.
         counts: By stratum and arm.
+        by_month: By month of the allocation in UTC, YYYY-MM, and arm.
     """
 
     upto: int
     counts: Mapping[tuple[str, str], int] = field(repr=False)
+    by_month: Mapping[tuple[str, str], int] = field(repr=False)
+
+
+class _Allocated(NamedTuple):
+    """An assignment that is to be counted: its month in UTC, and what is opened for it."""
+
+    enrolment: str
+    stratum: str
+    month: str
+    sealed: SlotToOpen
 
 
 def count_totals(deps: Deps, person: Person, trial_id: str) -> Totals:
@@ -57,8 +69,12 @@ def count_totals(deps: Deps, person: Person, trial_id: str) -> Totals:
     """
     with deps.database.read() as session:
         accounts.require(session, person, Action.READ_TOTALS, trial_id)
-        rows = queries.list_enrolments(session, trial_id)
-        state = audit.read_state(session, trial_id)
+        return total_of(session, trial_id, audit.read_state(session, trial_id))
+
+
+def total_of(session: Reading, trial_id: str, state: LogState) -> Totals:
+    """Return the totals of a trial whose log means this; who may know them was asked before."""
+    rows = queries.list_enrolments(session, trial_id)
     # From the log: a row of an assignment that somebody removed would make a total too small.
     sites = Counter(row.site for row in rows if str(row.id) in state.assigned)
     return Totals(len(rows), len(state.assigned), state.cap, sites)
@@ -88,10 +104,12 @@ def count_arms(deps: Deps, person: Person, trial_id: str, purpose: str) -> ArmCo
     allocated = _read_allocated(deps, trial_id, entry.seq)
     origin = audit.origin_of(deps.host, trial_id)
     counts: Counter[tuple[str, str]] = Counter()
-    for enrolment, stratum, sealed in allocated:
-        opening = deps.sealer.open(origin, entry.seq, enrolment, sealed).opening
-        counts[stratum, opening.arm] += 1
-    return ArmCounts(entry.seq - 1, counts)
+    by_month: Counter[tuple[str, str]] = Counter()
+    for one in allocated:
+        arm = deps.sealer.open(origin, entry.seq, one.enrolment, one.sealed).opening.arm
+        counts[one.stratum, arm] += 1
+        by_month[one.month, arm] += 1
+    return ArmCounts(entry.seq - 1, counts, by_month)
 
 
 def read_log(deps: Deps, person: Person, trial_id: str) -> list[Mapping[str, Json]]:
@@ -109,8 +127,16 @@ def read_log(deps: Deps, person: Person, trial_id: str) -> list[Mapping[str, Jso
             accounts.require_anywhere(session, person, Action.READ_OWN_ENTRIES, trial_id)
         entries = [read_entry(row.data) for row in queries.read_entries(session, trial_id)]
     if whole:
-        return [_show(entry, hidden=()) for entry in entries]
-    return [_show(entry, HIDDEN_FROM_SITES) for entry in entries if entry.actor_id == person.id]
+        return [show_entry(entry) for entry in entries]
+    return [
+        show_entry(entry, HIDDEN_FROM_SITES) for entry in entries if entry.actor_id == person.id
+    ]
+
+
+def show_entry(entry: Entry, hidden: tuple[str, ...] = ()) -> Mapping[str, Json]:
+    """Return an entry as its readers are given it, without the fields that are hidden of them."""
+    body = {name: value for name, value in entry.body.items() if name not in hidden}
+    return {"seq": entry.seq, "time": entry.time, "type": entry.type, "body": body}
 
 
 def export_log(deps: Deps, person: Person, trial_id: str) -> tuple[bytes, str]:
@@ -130,11 +156,17 @@ def export_log(deps: Deps, person: Person, trial_id: str) -> tuple[bytes, str]:
     return entries, signed.note
 
 
-def _read_allocated(deps: Deps, trial_id: str, until: int) -> list[tuple[str, str, SlotToOpen]]:
-    """Return enrolment, stratum code and sealed slot of each assignment before an entry."""
+def _read_allocated(deps: Deps, trial_id: str, until: int) -> list[_Allocated]:
+    """Return each assignment before an entry, with what is opened for it."""
     found = []
+    months: dict[int, str] = {}  # from the log: nothing vouches for the time of a stored row
+
+    def keep_month(entry: Entry) -> None:
+        if entry.type == "slot.assigned":
+            months[entry.seq] = entry.time[:7]
+
     with deps.database.read() as session:
-        state = audit.read_state(session, trial_id)
+        state = audit.read_state(session, trial_id, keep_month)
         _require_same_assignments(session, trial_id, state)
         strata = enrolments.definition_of(session, trial_id).strata
         sealed_lists = [number for number, known in state.lists.items() if known.root]
@@ -144,7 +176,7 @@ def _read_allocated(deps: Deps, trial_id: str, until: int) -> list[tuple[str, st
         early = {name: at for name, at in state.assigned.items() if at.seq < until}
         for enrolment, at in early.items():
             _leaf, sealed = trees[at.list].read_slot(session, (at.stratum, at.slot))
-            found.append((enrolment, strata[at.stratum], sealed))
+            found.append(_Allocated(enrolment, strata[at.stratum], months[at.seq], sealed))
     return found
 
 
@@ -158,8 +190,3 @@ def _require_same_assignments(session: Reading, trial_id: str, state: LogState) 
     if stored != told:
         rule = "the stored assignments are not those that the log tells."
         raise LogDamagedError(seq=state.size, rule=rule)
-
-
-def _show(entry: Entry, hidden: tuple[str, ...]) -> Mapping[str, Json]:
-    body = {name: value for name, value in entry.body.items() if name not in hidden}
-    return {"seq": entry.seq, "time": entry.time, "type": entry.type, "body": body}

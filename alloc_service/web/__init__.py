@@ -12,11 +12,27 @@ from flask import Flask
 from flask.typing import ResponseReturnValue
 
 from alloc_service.errors import RefusalError
-from alloc_service.web import account, context, designs, faults, front, participants
+from alloc_service.web import (
+    account,
+    context,
+    designs,
+    faults,
+    figures,
+    front,
+    oversight,
+    participants,
+)
 
 View: TypeAlias = Callable[..., ResponseReturnValue]
 
-_PAGES = (front.pages, account.pages, participants.pages, designs.pages)
+_PAGES = (
+    front.pages,
+    account.pages,
+    participants.pages,
+    designs.pages,
+    oversight.pages,
+    figures.pages,
+)
 
 
 def init_pages(app: Flask, statuses: Mapping[type[RefusalError], int]) -> None:

@@ -37,7 +37,7 @@ _FOLLOWS = {
 }
 # What a command line answers to is no remedy on a page.
 _REMEDIES = {
-    "not-found": "There is no such {what}. Look at the address, or begin at your start page.",
+    "not-found": "There is no {what} {name}. Look at the address, or begin at your start page.",
 }
 _SAVED = "What was reported as done stays done; this request changed nothing."
 _UNSURE = (

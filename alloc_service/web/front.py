@@ -83,6 +83,11 @@ def _jobs(trial: str, grants: tuple[Grant, ...]) -> list[tuple[str, str]]:
     ]
     further: list[tuple[Action, str, str]] = [
         (Action.APPROVE_LIST, "designs.list_lists", _("Lists")),
+        (Action.READ_TOTALS, "figures.totals", _("Totals and forecast")),
+        (Action.READ_ARMS, "figures.ask_arms", _("Counts by arm")),
+        (Action.READ_OWN_ENTRIES, "oversight.read_log", _("Audit log")),
+        (Action.READ_LOG, "oversight.checks", _("Verify the log, and proofs to keep")),
+        (Action.READ_LOG, "oversight.regenerations", _("Lists, and their regeneration")),
     ]
     return jobs + [
         (url_for(endpoint, trial=trial), words)

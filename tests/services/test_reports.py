@@ -90,6 +90,20 @@ def test_counts_by_arm_are_logged_before_they_are_shown(active: Installation) ->
 
 
 @on_sqlite
+def test_counts_by_arm_tell_the_month_of_each_allocation_from_the_log(
+    active: Installation,
+) -> None:
+    early = active.allocate("P-1").arm
+    active.clock.advance(days=61)
+    late = active.allocate("P-2").arm
+    active.attack("UPDATE assignment SET assigned_at = '2020-01-01 00:00:00.000000'")
+
+    counts = reports.count_arms(active.deps, active.people["dmc"], active.trial, "interim.1")
+    assert counts.by_month == {("2026-03", early): 1, ("2026-05", late): 1}
+    assert "7Q" not in repr(counts)
+
+
+@on_sqlite
 @pytest.mark.parametrize("username", ["admin", "manager", "doc", "guest"])
 def test_nobody_else_is_told_counts_by_arm(active: Installation, username: str) -> None:
     active.allocate()

@@ -56,6 +56,19 @@ def test_a_long_log_is_read_in_order_across_chunks(
         assert list(queries.read_entries(session, trial_id, since=1)) == rows[1:]
 
 
+def test_a_long_log_is_read_back_from_its_end_or_from_a_place(
+    database: Database, trial_id: str, chain: Callable[..., list[EntryRow]]
+) -> None:
+    rows = chain(2_000)
+    append(database, trial_id, rows)
+
+    with database.read() as session:
+        assert list(queries.read_entries_back(session, trial_id)) == rows[::-1]
+        assert list(queries.read_entries_back(session, trial_id, 10**15)) == rows[::-1]
+        assert list(queries.read_entries_back(session, trial_id, 3)) == rows[2::-1]
+        assert list(queries.read_entries_back(session, trial_id, 0)) == []
+
+
 def test_entries_behind_a_missing_one_are_still_read(
     database: Database, trial_id: str, chain: Callable[..., list[EntryRow]]
 ) -> None:

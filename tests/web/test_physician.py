@@ -286,6 +286,13 @@ def test_a_physician_of_another_site_sees_none_of_it(doc: Browser, browse: Brows
         assert "P-001" not in far.words
 
 
+def test_a_participant_who_is_not_there_is_told_as_a_page_that_is_not(doc: Browser) -> None:
+    doc.get(f"/enrolments/{UUID(int=9)}/check")
+
+    assert doc.answer.status_code == 404
+    assert f"There is no enrolment {UUID(int=9)}. Look at the address" in doc.words
+
+
 def test_a_signing_whose_answer_is_lost_is_shown_again(active: Installation, doc: Browser) -> None:
     enrolment = draft(doc)
     answer = doc.client.post(

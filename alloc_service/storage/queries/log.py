@@ -18,6 +18,7 @@ from alloc_service.storage.queries.places import Place, at_places, facts_of, in_
 
 _CHUNK = 1_000
 _FEW = 20  # an append's
+_BEYOND = 2**31 - 1  # the largest integer of both databases; no log is as long
 
 _heads = Base.metadata.tables["log_head"]
 _entries = Base.metadata.tables["log_entry"]
@@ -75,6 +76,11 @@ _ENTRY_AT = Prepared(_ENTRY.where(_entries.c.seq == bindparam("seq")))
 _ENTRIES_SINCE = Prepared(
     _ENTRY.where(_entries.c.seq >= bindparam("since"))
     .order_by(_entries.c.seq)
+    .limit(bindparam("most"))
+)
+_ENTRIES_BEFORE = Prepared(
+    _ENTRY.where(_entries.c.seq < bindparam("before"))
+    .order_by(_entries.c.seq.desc())
     .limit(bindparam("most"))
 )
 _ADD_ENTRY = Prepared(insert(_entries))
@@ -151,6 +157,17 @@ def read_entries(session: Reading, trial_id: str, since: int = 0) -> Iterator[En
         if len(rows) < _CHUNK:
             return
         facts["since"] = rows[-1][0] + 1
+
+
+def read_entries_back(session: Reading, trial_id: str, before: int = _BEYOND) -> Iterator[EntryRow]:
+    """Yield every stored entry below `before`, the last one first; read no further than asked."""
+    facts = {"trial": trial_id, "before": min(before, _BEYOND), "most": _CHUNK}
+    while True:
+        rows = _ENTRIES_BEFORE.run(session, facts).fetchall()
+        yield from (EntryRow(*row) for row in rows)
+        if len(rows) < _CHUNK:
+            return
+        facts["before"] = rows[-1][0]
 
 
 def glance_at_entries(session: Reading, trial_id: str, since: int) -> list[EntryRow] | None:
