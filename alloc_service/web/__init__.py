@@ -12,11 +12,27 @@ from flask import Flask
 from flask.typing import ResponseReturnValue
 
 from alloc_service.errors import RefusalError
-from alloc_service.web import account, context, faults, front, participants
+from alloc_service.web import (
+    account,
+    conduct,
+    context,
+    faults,
+    front,
+    installation,
+    participants,
+    users,
+)
 
 View: TypeAlias = Callable[..., ResponseReturnValue]
 
-_PAGES = (front.pages, account.pages, participants.pages)
+_PAGES = (
+    front.pages,
+    account.pages,
+    participants.pages,
+    conduct.pages,
+    users.pages,
+    installation.pages,
+)
 
 
 def init_pages(app: Flask, statuses: Mapping[type[RefusalError], int]) -> None:
