@@ -14,6 +14,7 @@ from alloc_service.errors import (
     AccountError,
     DisjointRolesError,
     InputError,
+    RefusalError,
     UnknownRecordError,
     UnknownSiteError,
 )
@@ -142,14 +143,14 @@ def _read_role() -> tuple[str, Grant | None, dict[str, str]]:
     return trial, Grant(Role(role), form.get("site", "").strip()), {}
 
 
-def _role_errors(grant: Grant, error: AccountError | Exception) -> dict[str, str]:
+def _role_errors(grant: Grant, error: RefusalError) -> dict[str, str]:
     """Return the refusal of a role beside the field that it is about."""
     if isinstance(error, UnknownRecordError):
         return {"trial": _("Trial: there is no such trial. Choose one.")}
     if isinstance(error, UnknownSiteError):
         return {"site": tell_fault(_("Site"), error)}
     if not isinstance(error, AccountError):
-        return {"role": f"{_('Role')}: {error}"}
+        return {"role": str(error)}
     mismatch = bool(grant.site) != (grant.role in AT_A_SITE)
     field, label = ("site", _("Site")) if mismatch else ("role", _("Role"))
     return {field: f"{label}: {error.facts['rule']}."}
