@@ -107,7 +107,8 @@ class AccountNameError(InputError):
     """A name of a new account breaks a rule."""
 
     code = "bad-account-name"
-    text = "The new account was refused: {rule}."
+    label = "The new account was refused: {field}: "
+    text = "The new account was refused: {field}: {rule}."
 
 
 class SelfGrantError(AccessError):
@@ -248,6 +249,7 @@ class LoggedFieldError(InputError):
     """What somebody gave for a field of the log breaks the field's rule."""
 
     code = "bad-field"
+    label = "{field}: "
     text = "{field}: {rule}. Nothing was changed; correct it and ask again."
 
 

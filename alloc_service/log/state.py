@@ -65,6 +65,17 @@ class ListState:
     retired: bool = False
     next_slot: list[int] = field(default_factory=list)
 
+    @property
+    def step(self) -> str:
+        """Return the furthest that this list came, in a word."""
+        steps = (
+            ("retired", self.retired),
+            ("active", self.active),
+            ("approved", bool(self.approved_by)),
+            ("sealed", bool(self.root)),
+        )
+        return next((word for word, reached in steps if reached), "frozen")
+
 
 @dataclass(slots=True)
 class LogState:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from alloc_service.errors import (
     AccountError,
     AccountNameError,
+    InputError,
     PasswordChangeDueError,
     RefusalError,
     SelfGrantError,
@@ -58,6 +59,7 @@ __all__ = [
     "create_first_administrator",
     "disable_account",
     "end_grant",
+    "find_faults",
     "find_person",
     "list_administrators",
     "log_change",
@@ -148,9 +150,22 @@ def add_account(deps: Deps, administrator: Person, new: NewAccount) -> str:
         require_administrator(tx, administrator)
         account = _account(deps, new, hashed, must_change=True)
         if queries.find_account(tx, new.username) is not None:
-            raise AccountNameError(rule=f"the user name {new.username} is or was in use")
+            rule = f"{new.username} is or was in use, and is never given to another person"
+            raise AccountNameError(field="user name", rule=rule)
         tx.add(account)
     return password
+
+
+def find_faults(new: NewAccount) -> dict[str, InputError]:
+    """Return what is wrong with a new account, by attribute; adding one stops at the first."""
+    return names.find_faults(
+        {
+            "username": lambda: names.check_username(new.username),
+            "person": lambda: names.check_code(new.person, "person"),
+            "name": lambda: names.check_printed_name(new.name),
+            "organization": lambda: names.check_code(new.organization, "organization"),
+        }
+    )
 
 
 def reset_password(deps: Deps, administrator: Person, username: str) -> str:
@@ -161,6 +176,7 @@ def reset_password(deps: Deps, administrator: Person, username: str) -> str:
 
     Raises:
         NotAllowedError: The actor is no administrator.
+        SelfGrantError: It is the administrator's own, who changes a password by knowing it.
         AccountError: There is no such account, or it is disabled.
     """
     password = one_time_password()
@@ -170,7 +186,7 @@ def reset_password(deps: Deps, administrator: Person, username: str) -> str:
         trials = trials_of(session, find_enabled(session, username))
     with audit.writing(deps, *trials) as tx:
         require_administrator(tx, administrator)
-        account = find_enabled(tx, username)
+        account = _find_of_another(tx, administrator, username)
         account.password_hash, account.must_change = hashed, True
         queries.end_sessions(tx, account.id, deps.clock())
         for trial_id in trials:
@@ -191,15 +207,20 @@ def disable_account(deps: Deps, administrator: Person, username: str) -> None:
     """
     with deps.database.write() as tx:
         require_administrator(tx, administrator)
-        account = find_enabled(tx, username)
-        if account.person_id == administrator.id:
-            raise SelfGrantError
+        account = _find_of_another(tx, administrator, username)
         account.disabled_at = deps.clock()
         queries.end_sessions(tx, account.id, deps.clock())
         trials, person = trials_of(tx, account), account.person_id
     refusals = [_log_disabled(deps, administrator, trial_id, person) for trial_id in trials]
     for refusal in filter(None, refusals):
         raise refusal
+
+
+def _find_of_another(tx: Transaction, administrator: Person, username: str) -> Account:
+    account = find_enabled(tx, username)
+    if account.person_id == administrator.id:
+        raise SelfGrantError
+    return account
 
 
 def _check_password(deps: Deps, username: str, password: str) -> Account:

@@ -104,12 +104,15 @@ def end_grant(
 
     Raises:
         NotAllowedError: The actor is no administrator.
+        SelfGrantError: One's own.
         AccountError: The person does not hold it now.
     """
     with audit.writing(deps, trial_id) as tx:
         log = audit.open_log(deps, tx, trial_id)
         actor = require(tx, administrator, Action.CHANGE_USERS, trial_id)
         account = find_account(tx, username)
+        if account.person_id == administrator.id:
+            raise SelfGrantError
         held = _held_now(tx, account, trial_id, grant)
         if not held:
             raise AccountError(username=username, rule=f"it does not hold the role {grant.role}")

@@ -20,7 +20,6 @@ from alloc_service.errors import (
     RefusalError,
     RegisterError,
 )
-from alloc_service.log.state import LogState
 from alloc_service.sealing.anchor import Register
 from alloc_service.sealing.keys import ServerKeys, create_keys, load_keys
 from alloc_service.sealing.local import LocalSealer
@@ -255,27 +254,14 @@ def _trial_status(deps: Deps, trial_id: str, origin: str) -> TrialStatus:
                 trouble = trouble or str(error)
     else:
         trouble = trouble or "the sealer followed this log, and the database has no such trial"
+    lists = state.lists if state else {}
     return TrialStatus(
         trial=trial_id,
         origin=origin,
         state=state.trial if state else "unknown",
-        lists=_describe_lists(state) if state else (),
+        lists=tuple((number, known.step) for number, known in sorted(lists.items())),
         entries=entries,
         sealer=sealer,
         vkey=deps.sealer.log_key(origin).vkey,
         trouble=trouble,
     )
-
-
-def _describe_lists(state: LogState) -> tuple[tuple[int, str], ...]:
-    described = []
-    for number, known in sorted(state.lists.items()):
-        steps = (
-            ("retired", known.retired),
-            ("active", known.active),
-            ("approved", bool(known.approved_by)),
-            ("sealed", bool(known.root)),
-            ("frozen", True),
-        )
-        described.append((number, next(word for word, reached in steps if reached)))
-    return tuple(described)

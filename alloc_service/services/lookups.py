@@ -5,7 +5,7 @@ participant's record is for the physicians of its site, accounts are for adminis
 escrow's ciphertext for oversight, among whom its custodians are.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -26,7 +26,7 @@ from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.services.enrolments import Draft, Typed
 from alloc_service.storage import queries
-from alloc_service.storage.models import RoleGrant
+from alloc_service.storage.models import Account, RoleGrant
 from alloc_service.trial.consent import check_consent_version, read_consent
 from alloc_service.trial.criteria import Eligibility, check_eligibility
 from alloc_service.trial.definition import TrialDefinition
@@ -231,16 +231,21 @@ def list_accounts(deps: Deps, administrator: Person) -> tuple[AccountRow, ...]:
     with deps.database.read() as session:
         accounts.require_administrator(session, administrator)
         return tuple(
-            AccountRow(
-                username=row.username,
-                person=row.person_id,
-                name=row.display_name,
-                organization=row.organization,
-                state=_state_of(disabled=row.disabled_at is not None, due=row.must_change),
-                roles=_held_now(queries.list_grants(session, row.id)),
-            )
+            describe_account(row, queries.list_grants(session, row.id))
             for row in queries.list_accounts(session)
         )
+
+
+def describe_account(account: Account, grants: Sequence[RoleGrant]) -> AccountRow:
+    """Return an account, of whose roles those that it holds now are told."""
+    return AccountRow(
+        username=account.username,
+        person=account.person_id,
+        name=account.display_name,
+        organization=account.organization,
+        state=_state_of(disabled=account.disabled_at is not None, due=account.must_change),
+        roles=_held_now(grants),
+    )
 
 
 def read_escrow(deps: Deps, person: Person, trial_id: str, number: int) -> Mapping[str, bytes]:
@@ -309,7 +314,7 @@ def _state_of(*, disabled: bool, due: bool) -> str:
     return "one-time password" if due else "active"
 
 
-def _held_now(grants: list[RoleGrant]) -> tuple[HeldRole, ...]:
+def _held_now(grants: Sequence[RoleGrant]) -> tuple[HeldRole, ...]:
     return tuple(
         HeldRole(grant.trial_id or "", grant.role, grant.site or "")
         for grant in grants

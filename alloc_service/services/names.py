@@ -5,8 +5,14 @@ and is never repeated in a refusal.
 """
 
 import re
+from collections.abc import Callable, Mapping
 
-from alloc_service.errors import AccountNameError, LoggedFieldError, UnknownRecordError
+from alloc_service.errors import (
+    AccountNameError,
+    InputError,
+    LoggedFieldError,
+    UnknownRecordError,
+)
 from alloc_service.trial.identifiers import refuse_personal_identifiers
 
 UNSPELLED = "of that name"
@@ -30,8 +36,9 @@ def check_username(text: str) -> None:
         PersonalIdentifierError: It looks like a resident or a mobile number.
     """
     if not is_username(text):
-        raise AccountNameError(rule="a user name is 2 to 32 of a-z 0-9 . _ -")
-    _refuse_identifiers(text, "username")
+        rule = "it must be 2 to 32 of a-z 0-9 . _ -"
+        raise AccountNameError(field="user name", rule=rule)
+    _refuse_identifiers(text, "user name")
 
 
 def check_code(text: str, field: str) -> None:
@@ -42,7 +49,8 @@ def check_code(text: str, field: str) -> None:
         PersonalIdentifierError: It looks like a resident or a mobile number.
     """
     if not _CODE.fullmatch(text):
-        raise AccountNameError(rule="person and organization are 1 to 64 of A-Z a-z 0-9 . _ / @ -")
+        rule = "it must be 1 to 64 of A-Z a-z 0-9 . _ / @ -"
+        raise AccountNameError(field=field, rule=rule)
     _refuse_identifiers(text, field)
 
 
@@ -55,8 +63,8 @@ def check_printed_name(text: str) -> str:
     """
     name = text.strip()
     if not 1 <= len(name) <= 100:
-        raise AccountNameError(rule="the printed name has 1 to 100 characters")
-    refuse_personal_identifiers(name, "name")
+        raise AccountNameError(field="printed name", rule="it must have 1 to 100 characters")
+    refuse_personal_identifiers(name, "printed name")
     return name
 
 
@@ -80,6 +88,17 @@ def check_trial_id(text: str) -> None:
     """
     if not _TRIAL.fullmatch(text):
         raise UnknownRecordError(what="trial", name=UNSPELLED)
+
+
+def find_faults(checks: Mapping[str, Callable[[], object]]) -> dict[str, InputError]:
+    """Return what each check refuses, by field; whoever corrects a form wants all of it at once."""
+    faults = {}
+    for field, check in checks.items():
+        try:
+            check()
+        except InputError as error:
+            faults[field] = error
+    return faults
 
 
 def _refuse_identifiers(code: str, field: str) -> None:

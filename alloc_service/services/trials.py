@@ -8,7 +8,7 @@ import hashlib
 import secrets
 
 from alloc_service.core.canon import Json, canon
-from alloc_service.errors import ConstraintError, LoggedFieldError, TrialExistsError
+from alloc_service.errors import ConstraintError, InputError, LoggedFieldError, TrialExistsError
 from alloc_service.log.entry import Entry
 from alloc_service.permissions import Action, Role
 from alloc_service.services import accounts, audit, enrolments, names
@@ -84,9 +84,7 @@ def change_state(
     if change not in CHANGES:
         raise LoggedFieldError(field="change", rule=f"it must be one of {', '.join(CHANGES)}")
     names.check_logged_code(code, "reason code")
-    if not reason.strip():
-        raise LoggedFieldError(field="reason", rule="it must say why, in a few words")
-    refuse_personal_identifiers(reason, "reason")
+    _check_reason(reason)
     salt = secrets.token_hex(32)
     reason_sha256 = hashlib.sha256(canon({"salt": salt, "text": reason})).hexdigest()
     with audit.writing(deps, trial_id) as tx:
@@ -96,6 +94,16 @@ def change_state(
         entry = log.append(CHANGES[change], actor, body)
         tx.add(Reason(trial_id=trial_id, entry_seq=entry.seq, salt=salt, text=reason))
         return entry
+
+
+def find_faults(code: str, reason: str) -> dict[str, InputError]:
+    """Return what is wrong with code and reason of a change, which stops at the first."""
+    return names.find_faults(
+        {
+            "code": lambda: names.check_logged_code(code, "reason code"),
+            "reason": lambda: _check_reason(reason),
+        }
+    )
 
 
 def change_site(deps: Deps, person: Person, trial_id: str, site: str, *, active: bool) -> Entry:
@@ -140,3 +148,9 @@ def correct_clock(deps: Deps, administrator: Person, trial_id: str) -> Entry:
         log = audit.open_log(deps, tx, trial_id)
         actor = accounts.require(tx, administrator, Action.CORRECT_CLOCK, trial_id)
         return log.correct_clock(actor)
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise LoggedFieldError(field="reason", rule="it must say why, in a few words")
+    refuse_personal_identifiers(reason, "reason")

@@ -66,6 +66,8 @@ from alloc_service.trial.tables import (
 SHIPPED = "nct01728727.toml"
 ONE_STRATUM = "all"
 LARGEST_FILE = 1_048_576
+_WHOLE = "the file"
+_TOO_LARGE = "must be smaller than 1 MiB"
 
 Definition = TypeVar("Definition", bound="TrialDefinition")
 
@@ -259,12 +261,30 @@ def load_definition(path: Path) -> TrialDefinition:
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
-        return parse_definition(data.decode("utf-8-sig"), path.name)
     except OSError as error:
         rule = f"cannot be read: {(error.strerror or 'unknown reason').lower()}"
+        raise DefinitionError(file=path.name, path=_WHOLE, rule=rule) from None
+    return decode_definition(data, path.name)
+
+
+def decode_definition(data: bytes, name: str) -> TrialDefinition:
+    """Read a trial definition from the bytes of a TOML file.
+
+    Args:
+        data: TOML in UTF-8; whoever reads them stops one byte after `LARGEST_FILE`.
+        name: The file's name, for the text of a refusal.
+
+    Raises:
+        DefinitionError: It is too large or no text, or a place in it breaks a rule.
+    """
+    if len(data) > LARGEST_FILE:
+        raise DefinitionError(file=name, path=_WHOLE, rule=_TOO_LARGE)
+    try:
+        return parse_definition(data.decode("utf-8-sig"), name)
     except UnicodeDecodeError:
-        rule = "must be text in UTF-8"
-    raise DefinitionError(file=path.name, path="the file", rule=rule)
+        pass
+    # Raised outside of the handler: the decoder's own error holds the bytes.
+    raise DefinitionError(file=name, path=_WHOLE, rule="must be text in UTF-8")
 
 
 def parse_definition(text: str, name: str) -> TrialDefinition:
@@ -278,8 +298,8 @@ def parse_definition(text: str, name: str) -> TrialDefinition:
         DefinitionError: A place in it breaks a rule; a syntax error is named by its line.
     """
     if len(text) > LARGEST_FILE:
-        raise DefinitionError(file=name, path="the file", rule="must be smaller than 1 MiB")
-    path, rule = "the file", "nests its tables too deeply"
+        raise DefinitionError(file=name, path=_WHOLE, rule=_TOO_LARGE)
+    path, rule = _WHOLE, "nests its tables too deeply"
     try:
         # Fractions stay the decimals that were written; nothing passes through a float.
         return _validate(TrialDefinition, tomllib.loads(text, parse_float=Decimal), name)
@@ -321,5 +341,5 @@ def _validate(model: type[Definition], document: Mapping[str, object], name: str
 def _describe_syntax(message: str) -> tuple[str, str]:
     parts = _AT.fullmatch(message)
     if parts is None:
-        return "the file", "holds a number or a key that TOML cannot read"
+        return _WHOLE, "holds a number or a key that TOML cannot read"
     return parts["place"], f"is not TOML: {explain_toml(parts['rule'])}"

@@ -14,13 +14,16 @@ from flask.typing import ResponseReturnValue
 from alloc_service.errors import RefusalError
 from alloc_service.web import (
     account,
+    conduct,
     context,
     designs,
     faults,
     figures,
     front,
+    installation,
     oversight,
     participants,
+    users,
 )
 
 View: TypeAlias = Callable[..., ResponseReturnValue]
@@ -32,6 +35,9 @@ _PAGES = (
     designs.pages,
     oversight.pages,
     figures.pages,
+    conduct.pages,
+    users.pages,
+    installation.pages,
 )
 
 

@@ -1,5 +1,7 @@
 """The front door: signing in and out, the start page, help."""
 
+from collections.abc import Mapping
+
 from flask import Blueprint, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -58,7 +60,7 @@ def start() -> ResponseReturnValue:
     """Show what somebody can do here, trial by trial."""
     held = lookups.list_own_roles(deps_here(), person_here())
     trials = [(trial, _jobs(trial, grants)) for trial, grants in held.items() if trial]
-    return render_template("start.html", trials=trials, installation=held.get("", ()))
+    return render_template("start.html", trials=trials, installation=_installation_jobs(held))
 
 
 @pages.get("/help")
@@ -88,11 +90,23 @@ def _jobs(trial: str, grants: tuple[Grant, ...]) -> list[tuple[str, str]]:
         (Action.READ_OWN_ENTRIES, "oversight.read_log", _("Audit log")),
         (Action.READ_LOG, "oversight.checks", _("Verify the log, and proofs to keep")),
         (Action.READ_LOG, "oversight.regenerations", _("Lists, and their regeneration")),
+        (Action.CHANGE_TRIAL_STATE, "conduct.show", _("Conduct: state, sites, lists, cap")),
     ]
     return jobs + [
         (url_for(endpoint, trial=trial), words)
         for action, endpoint, words in further
         if roles & ALLOWED[action]
+    ]
+
+
+def _installation_jobs(held: Mapping[str, tuple[Grant, ...]]) -> list[tuple[str, str]]:
+    """Return the links of those who run the whole installation: address and words."""
+    roles = {grant.role for grant in held.get("", ())}
+    if not roles & ALLOWED[Action.CHANGE_USERS]:
+        return []
+    return [
+        (url_for("users.list_users"), _("Accounts and roles")),
+        (url_for("installation.show"), _("Trials and how they stand")),
     ]
 
 

@@ -178,6 +178,23 @@ def test_a_name_that_breaks_its_rule_makes_no_account(
     assert staffed.ask("SELECT count(*) FROM account WHERE username = 'mei'") == [(0,)]
 
 
+def test_every_fault_of_a_new_account_is_found_by_its_field() -> None:
+    assert accounts.find_faults(NEW) == {}
+
+    found = accounts.find_faults(NewAccount("Mei", "p mei", "", "13812345678"))
+
+    assert {field: type(error) for field, error in found.items()} == {
+        "username": AccountNameError,
+        "person": AccountNameError,
+        "name": AccountNameError,
+        "organization": PersonalIdentifierError,
+    }
+    assert str(found["person"]) == (
+        "The new account was refused: person: it must be 1 to 64 of A-Z a-z 0-9 . _ / @ -."
+    )
+    assert found["person"].unlabelled == "it must be 1 to 64 of A-Z a-z 0-9 . _ / @ -."
+
+
 @on_sqlite
 @pytest.mark.parametrize(
     "change",
@@ -286,6 +303,18 @@ def test_a_reset_that_cannot_be_logged_changes_nothing(
         accounts.reset_password(staffed.deps, staffed.people["admin"], "doc")
 
     assert staffed.sign_in("doc").id == "p-doc"
+
+
+@on_sqlite
+def test_nobody_resets_their_own_password_not_even_through_a_second_account(
+    staffed: Installation,
+) -> None:
+    staffed.add_account("admin2", person="p-admin")
+
+    for username in ("admin", "admin2"):
+        with pytest.raises(SelfGrantError):
+            accounts.reset_password(staffed.deps, staffed.people["admin"], username)
+        assert staffed.sign_in(username).id == "p-admin"
 
 
 @on_sqlite

@@ -192,6 +192,18 @@ def test_nobody_gives_himself_a_role_not_even_through_a_second_account(
     assert len(staffed.entries()) == size
 
 
+def test_nobody_ends_a_role_of_his_own(staffed: Installation) -> None:
+    staffed.grant("guest", Role.ADMINISTRATOR)
+    accounts.add_grant(
+        staffed.deps, staffed.people["guest"], staffed.trial, "admin", Grant(Role.MANAGER)
+    )
+    size = len(staffed.entries())
+
+    with pytest.raises(SelfGrantError):
+        end(staffed, "admin", Role.MANAGER)
+    assert len(staffed.entries()) == size
+
+
 @on_sqlite
 def test_a_trials_own_administrator_gives_roles_there_and_nowhere_else(
     staffed: Installation,

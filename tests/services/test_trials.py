@@ -190,6 +190,16 @@ def test_a_change_without_a_reason_is_refused(staffed: Installation, reason: str
         )
 
 
+def test_what_is_wrong_with_code_and_reason_is_found_at_once() -> None:
+    assert trials.find_faults("dsmb", "as agreed") == {}
+
+    found = trials.find_faults("DSMB", "ring 13812345678")
+
+    assert found["code"].unlabelled.startswith("it must be a code of 1 to 64 of a-z 0-9 . -.")
+    assert isinstance(found["reason"], PersonalIdentifierError)
+    assert list(trials.find_faults("dsmb", " ")) == ["reason"]
+
+
 @on_sqlite
 @pytest.mark.parametrize("change", ["", "delete", "trial.paused", "x" * 10_000])
 def test_a_change_that_there_is_not_is_refused_by_naming_those_that_there_are(

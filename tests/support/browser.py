@@ -42,6 +42,15 @@ class Browser:
             self.client.post(path, data=whole, environ_overrides=self._where, follow_redirects=True)
         )
 
+    def post_raw(self, path: str, body: bytes, content_type: str) -> TestResponse:
+        """Send a body as it is, and go where it leads."""
+        return self._take(
+            self.client.post(
+                path, data=body, content_type=content_type,
+                environ_overrides=self._where, follow_redirects=True,
+            )
+        )  # fmt: skip
+
     def sign_in(self, username: str, password: str = "") -> TestResponse:
         """Sign in."""
         self.get("/sign-in")

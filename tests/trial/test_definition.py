@@ -286,6 +286,9 @@ def test_a_file_that_is_no_text_or_too_large_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe" + SHIPPED_TEXT.encode("utf-16-le"))
     with pytest.raises(DefinitionError, match="must be text in UTF-8"):
         load_definition(path)
+    path.write_bytes(b"#" * 1_048_575 + "\u00b5".encode())
+    with pytest.raises(DefinitionError, match="must be smaller than 1 MiB"):
+        load_definition(path)
     path.write_bytes(b"#" * 2_000_000)
     with pytest.raises(DefinitionError, match="must be smaller than 1 MiB"):
         load_definition(path)

@@ -1,0 +1,93 @@
+"""How a trial stands, for its manager: from the log, and without what a manager may not know."""
+
+from dataclasses import asdict
+
+import pytest
+
+from alloc_service.errors import LogDamagedError, NotAllowedError
+from alloc_service.log.state import ListState
+from alloc_service.services import conduct, trials
+from alloc_service.services.conduct import Conduct, ListStanding
+from tests.support.installation import Installation
+
+on_sqlite = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+
+
+def read(installation: Installation, by: str = "manager") -> Conduct:
+    return conduct.read_conduct(installation.deps, installation.people[by], installation.trial)
+
+
+def test_a_trial_that_has_just_begun_has_no_list_and_no_site_was_ever_active(
+    staffed: Installation,
+) -> None:
+    found = read(staffed)
+
+    assert (found.trial, found.title) == ("TEST-SMALL", "A small trial for tests")
+    assert (found.state, found.cap, found.lists) == ("open", 10, ())
+    assert [(site.code, site.state) for site in found.sites] == [
+        ("XA01", "never active"),
+        ("BE02", "never active"),
+    ]
+    assert found.sites[0].name == staffed.definition.sites[0].name
+
+
+def test_state_cap_and_sites_are_those_of_the_log(active: Installation) -> None:
+    active.change_site("BE02", active=False)
+    active.change_state("pause")
+    trials.change_cap(active.deps, active.people["manager"], active.trial, 7)
+
+    found = read(active)
+
+    assert (found.state, found.cap) == ("paused", 7)
+    assert [site.state for site in found.sites] == ["active", "paused"]
+    active.change_state("close")
+    assert read(active).state == "closed"
+
+
+def test_a_list_is_told_with_how_far_it_came_and_whether_it_was_regenerated(
+    sealed: Installation,
+) -> None:
+    assert read(sealed).lists == (ListStanding(1, "sealed", approved=False, regenerated=False),)
+    sealed.approve()
+    assert read(sealed).lists == (ListStanding(1, "approved", approved=True, regenerated=False),)
+    sealed.activate()
+    assert read(sealed).lists[0].state == "active"
+
+
+def test_a_list_s_step_is_the_furthest_that_it_came() -> None:
+    known = ListState("0" * 64)
+    steps = [known.step]
+    for change in ({"root": "0" * 64}, {"approved_by": "p"}, {"active": True}, {"retired": True}):
+        for name, value in change.items():
+            setattr(known, name, value)
+        steps.append(known.step)
+
+    assert steps == ["frozen", "sealed", "approved", "active", "retired"]
+
+
+@on_sqlite
+def test_nothing_of_arms_slots_and_blocks_is_in_it(active: Installation) -> None:
+    active.allocate("P-001")
+
+    told = asdict(read(active))
+
+    assert set(told) == {"trial", "title", "state", "cap", "sites", "lists"}
+    assert set(told["sites"][0]) == {"code", "name", "state"}
+    assert set(told["lists"][0]) == {"number", "state", "approved", "regenerated"}
+    assert "7Q" not in str(told)
+    assert "P-001" not in str(told)
+
+
+@on_sqlite
+@pytest.mark.parametrize("user", ["admin", "stat", "second", "dmc", "doc", "guest"])
+def test_it_is_for_managers_alone(active: Installation, user: str) -> None:
+    with pytest.raises(NotAllowedError):
+        read(active, user)
+
+
+@on_sqlite
+def test_a_log_that_does_not_fold_tells_nothing(active: Installation) -> None:
+    active.attack("DELETE FROM log_entry WHERE seq = 3")
+
+    with pytest.raises(LogDamagedError):
+        read(active)
