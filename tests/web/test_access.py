@@ -36,7 +36,8 @@ def routes(app: Flask) -> list[tuple[str, str, str]]:
         adapter = app.url_map.bind("localhost")
         for rule in app.url_map.iter_rules():
             values = {"trial": "TEST-SMALL", "site": "XA01", "enrolment": UUID(int=7), "seq": 0,
-                      "filename": "style.css", "number": 1, "name": "x", "username": "guest"}  # fmt: skip
+                      "filename": "style.css", "number": 1, "name": "x",
+                      "username": "guest"}  # fmt: skip
             given = {name: values[name] for name in rule.arguments}
             path = adapter.build(rule.endpoint, given)
             found += [
