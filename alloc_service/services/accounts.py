@@ -44,7 +44,7 @@ from alloc_service.services.rights import (
 )
 from alloc_service.storage import queries
 from alloc_service.storage.engine import Reading, Transaction
-from alloc_service.storage.models import Account
+from alloc_service.storage.people import Account
 
 __all__ = [
     "NO_ROLE",

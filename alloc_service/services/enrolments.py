@@ -22,14 +22,13 @@ from alloc_service.errors import (
     AllocatedAlreadyError,
     CanonError,
     ConstraintError,
-    DefinitionChangedError,
     EnrolmentChangedError,
     ParticipantUsedError,
     UnknownRecordError,
 )
 from alloc_service.log.entry import Entry, parse_time
 from alloc_service.permissions import Action
-from alloc_service.services import accounts
+from alloc_service.services import accounts, records
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
@@ -289,65 +288,9 @@ def require_same_definition(
     for enrolment, sha256 in reversed(list(logged.items())):
         with contextlib.suppress(UnknownRecordError, EnrolmentChangedError):
             row = queries.read_enrolment(session, UUID(enrolment))
-            require_same_record(row, sha256, definition.sha256)
+            records.require_same_record(row, sha256, definition.sha256)
             break
     return definition
-
-
-@dataclass(frozen=True, slots=True)
-class SignedRecord:
-    """What an allocation shows of the record that was signed for it."""
-
-    stratum: str
-    signature: Mapping[str, str]
-
-
-def hash_record(record: bytes) -> str:
-    """Return the hash of an enrolment record, as the log names it."""
-    return hashlib.sha256(record).hexdigest()
-
-
-def require_logged(row: EnrolmentRow, logged_sha256: str) -> None:
-    """Check that a record is the logged one.
-
-    Raises:
-        EnrolmentChangedError: It is another one, or there is none.
-    """
-    if hash_record(row.record or b"") != logged_sha256:
-        raise EnrolmentChangedError(enrolment=row.id)
-
-
-def require_same_record(
-    row: EnrolmentRow, logged_sha256: str, definition_sha256: str
-) -> SignedRecord:
-    """Check that a stored record is the logged one, and the row's own; return what it shows.
-
-    Raises:
-        EnrolmentChangedError: The row was changed or swapped since its slot was assigned.
-        DefinitionChangedError: It was made under another definition of the trial.
-    """
-    require_logged(row, logged_sha256)
-    match parse_object(row.record or b"", "enrolment record"):
-        case {
-            "enrolment": enrolment,
-            "trial": trial,
-            "site": site,
-            "participant": participant,
-            "stratum": {"code": str(stratum)},
-            "signature": {**signature},
-            "definition": definition,
-        } if (enrolment, trial, site, participant) == (
-            str(row.id),
-            row.trial_id,
-            row.site,
-            row.participant,
-        ):
-            if definition != definition_sha256:
-                raise DefinitionChangedError(trial=row.trial_id)
-            return SignedRecord(
-                stratum, {str(name): str(value) for name, value in signature.items()}
-            )
-    raise EnrolmentChangedError(enrolment=row.id)
 
 
 def assignment_of(trial_id: str, entry: Entry) -> AssignmentRow:

@@ -22,7 +22,7 @@ from alloc_service.services.rights import (
 )
 from alloc_service.storage import queries
 from alloc_service.storage.engine import Reading
-from alloc_service.storage.models import Account, RoleGrant
+from alloc_service.storage.people import Account, RoleGrant
 from alloc_service.trial.definition import TrialDefinition
 
 

@@ -26,7 +26,7 @@ from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.services.enrolments import Draft, Typed
 from alloc_service.storage import queries
-from alloc_service.storage.models import Account, RoleGrant
+from alloc_service.storage.people import Account, RoleGrant
 from alloc_service.trial.consent import check_consent_version, read_consent
 from alloc_service.trial.criteria import Eligibility, check_eligibility
 from alloc_service.trial.definition import TrialDefinition

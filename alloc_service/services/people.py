@@ -15,7 +15,7 @@ from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.services.lookups import AccountRow
 from alloc_service.storage import queries
-from alloc_service.storage.models import RoleGrant
+from alloc_service.storage.people import RoleGrant
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from alloc_service.log.entry import Entry, format_time, read_entry, write_entry
 from alloc_service.log.rules import fold
 from alloc_service.log.state import LogState
 from alloc_service.permissions import Action
-from alloc_service.services import accounts, audit, enrolments
+from alloc_service.services import accounts, audit, enrolments, records
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries, triggers
@@ -172,7 +172,7 @@ def restore_enrolment(
         tx.add(row)
         body: dict[str, Json] = {
             "enrolment": str(enrolment_id),
-            "enrolment_sha256": enrolments.hash_record(row.record),
+            "enrolment_sha256": records.hash_record(row.record),
             "second": witness.to_body(),
         }
         return log.append("enrolment.restored", actor, body)
@@ -199,9 +199,7 @@ def _require_without_record(row: Enrolment, state: LogState, site: str) -> None:
 
 def _holds(row: Enrolment | None, sha256: str) -> bool:
     """Tell whether a row's record is the logged one; a fork leaves records of its own."""
-    return (
-        row is not None and row.record is not None and enrolments.hash_record(row.record) == sha256
-    )
+    return row is not None and row.record is not None and records.hash_record(row.record) == sha256
 
 
 def _fold_all(log: Sequence[bytes]) -> tuple[LogState, list[Entry]]:

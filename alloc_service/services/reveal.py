@@ -31,11 +31,11 @@ from alloc_service.log.receipt import Receipt
 from alloc_service.log.state import Assigned, LogState
 from alloc_service.permissions import Action
 from alloc_service.sealing.sealer import SlotToOpen
-from alloc_service.services import accounts, audit, enrolments, refusals
+from alloc_service.services import accounts, audit, enrolments, records, refusals
 from alloc_service.services.accounts import Person
 from alloc_service.services.audit import Committed, LoggedActor, OpenLog
 from alloc_service.services.deps import Deps, SignedCheckpoint
-from alloc_service.services.enrolments import SignedRecord
+from alloc_service.services.records import SignedRecord
 from alloc_service.services.signatures import Signature, require_fresh, sign
 from alloc_service.services.slots import SealingTree, hiding_places
 from alloc_service.storage import queries
@@ -186,7 +186,7 @@ def _read_assigned_again(
     number = sum(at.seq <= assigned.seq for at in log.state.assigned.values())
     definition = _definition(tx, log, trial_id)
     sha256 = log.state.enrolment_sha256[str(row.id)]
-    record = enrolments.require_same_record(row, sha256, definition.sha256)
+    record = records.require_same_record(row, sha256, definition.sha256)
     entry = log.append("slot.reread", actor, {"enrolment": str(row.id), "of": assigned.seq})
     return _Spent(
         row, record, log.committed(), entry, logged, number, sealed, log.last_path, definition
@@ -248,7 +248,7 @@ def _assignment(
         "slot": place[1],
         "leaf": leaf.hex(),
         "enrolment": str(enrolment_id),
-        "enrolment_sha256": enrolments.hash_record(record),
+        "enrolment_sha256": records.hash_record(record),
     }
 
 
@@ -302,7 +302,7 @@ def _open(deps: Deps, spent: _Spent) -> Allocation:
     origin = audit.origin_of(deps.host, spent.row.trial_id)
     with hiding_places():
         opened = deps.sealer.open(origin, spent.entry.seq, str(row.id), spent.sealed)
-    enrolments.require_logged(row, opened.enrolment_sha256)
+    records.require_logged(row, opened.enrolment_sha256)
     definition, record = spent.definition, spent.record
     arm = definition.arm(opened.opening.arm)
     assigned_at = parse_time(spent.assigned.time)

@@ -15,7 +15,7 @@ from alloc_service.services import names
 from alloc_service.services.audit import LoggedActor
 from alloc_service.storage import queries
 from alloc_service.storage.engine import Reading
-from alloc_service.storage.models import Account
+from alloc_service.storage.people import Account
 
 NO_ROLE = "none"
 EVERY_TRIAL = ""

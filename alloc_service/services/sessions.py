@@ -16,7 +16,7 @@ from alloc_service.services import accounts, second_factor, throttle
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
-from alloc_service.storage.models import WebSession
+from alloc_service.storage.people import WebSession
 
 IDLE = timedelta(minutes=30)
 LONGEST = timedelta(hours=10)

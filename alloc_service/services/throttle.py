@@ -13,7 +13,7 @@ from typing import TypeVar
 from alloc_service.errors import ConstraintError, TooManyTriesError
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
-from alloc_service.storage.models import SignInTry
+from alloc_service.storage.people import SignInTry
 
 MOST_TRIES = 5
 WITHIN = timedelta(minutes=15)

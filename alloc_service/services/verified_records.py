@@ -10,7 +10,7 @@ from uuid import UUID
 from alloc_service.core.canon import canon, parse_object
 from alloc_service.errors import DefinitionChangedError, RefusalError
 from alloc_service.log.entry import Entry, parse_time
-from alloc_service.services import enrolments, recovery
+from alloc_service.services import records, recovery
 from alloc_service.services.claims import Claims
 from alloc_service.storage import rows
 from alloc_service.storage.engine import Reading
@@ -107,7 +107,7 @@ def _compare_record(row: rows.Values | None, sha256: str, definition: str) -> st
     if row is None or row["record"] is None:
         return "is lost: `alloc restore-enrolment` enters it again"
     try:
-        enrolments.require_same_record(row_of(Enrolment(**row)), sha256, definition)
+        records.require_same_record(row_of(Enrolment(**row)), sha256, definition)
     except DefinitionChangedError:
         if definition:
             return "was signed under another definition of the trial than the stored one"

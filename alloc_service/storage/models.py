@@ -10,44 +10,22 @@ foreign key would refuse the evidence for lack of its subject.
 """
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     ForeignKeyConstraint,
-    MetaData,
     PrimaryKeyConstraint,
     UniqueConstraint,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from alloc_service.storage.columns import CanonicalJson, UtcDateTime
+from alloc_service.storage.base import Base, hex32
+from alloc_service.storage.columns import CanonicalJson
 
 # A blob is 1 byte of version, 12 of nonce, 256 of padded opening and 16 of tag.
 BLOB_BYTES = 285
-
-_TYPES: dict[Any, Any] = {datetime: UtcDateTime}
-_NAMES = {
-    "pk": "%(table_name)s_pkey",
-    "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-    "uq": "%(constraint_name)s",
-    "ck": "%(constraint_name)s",
-    "ix": "%(table_name)s_by_%(column_0_N_name)s",
-}
-
-
-class Base(DeclarativeBase):
-    """What all tables share: names of constraints that are the same on every database."""
-
-    metadata = MetaData(naming_convention=_NAMES)
-    type_annotation_map = _TYPES
-
-
-def _hex32(column: str, name: str, or_empty: bool = False) -> CheckConstraint:
-    empty = f" OR {column} = ''" if or_empty else ""
-    return CheckConstraint(f"length({column}) = 64{empty}", name=name)
 
 
 class Trial(Base):
@@ -57,7 +35,7 @@ class Trial(Base):
     __table_args__ = (
         UniqueConstraint("origin", name="origin_names_one_log"),
         CheckConstraint("length(id) BETWEEN 1 AND 64", name="trial_id_has_1_to_64_letters"),
-        _hex32("definition_sha256", "definition_sha256_is_hex32"),
+        hex32("definition_sha256", "definition_sha256_is_hex32"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -74,7 +52,7 @@ class LogHead(Base):
     __table_args__ = (
         CheckConstraint("size >= 0", name="log_size_counts_from_zero"),
         CheckConstraint("(size = 0) = (last_leaf = '')", name="only_an_empty_log_has_no_leaf"),
-        _hex32("last_leaf", "last_leaf_is_hex32", or_empty=True),
+        hex32("last_leaf", "last_leaf_is_hex32", or_empty=True),
     )
 
     trial_id: Mapped[str] = mapped_column(primary_key=True)
@@ -91,8 +69,8 @@ class LogEntry(Base):
         UniqueConstraint("trial_id", "leaf", name="leaf_is_logged_once"),
         CheckConstraint("seq >= 0", name="seq_counts_from_zero"),
         CheckConstraint("(seq = 0) = (prev = '')", name="only_the_first_entry_has_no_prev"),
-        _hex32("prev", "prev_is_hex32", or_empty=True),
-        _hex32("leaf", "leaf_is_hex32"),
+        hex32("prev", "prev_is_hex32", or_empty=True),
+        hex32("leaf", "leaf_is_hex32"),
         CheckConstraint("length(data) < 65536", name="entry_is_under_64_kib"),
         # A row id would be a second key, through which REPLACE removes rows unseen.
         {"sqlite_with_rowid": False},
@@ -144,8 +122,8 @@ class RandomizationList(Base):
     __table_args__ = (
         PrimaryKeyConstraint("trial_id", "number"),
         CheckConstraint("number BETWEEN 1 AND 9999", name="list_number_is_1_to_9999"),
-        _hex32("design_sha256", "design_sha256_is_hex32"),
-        _hex32("root", "root_is_hex32"),
+        hex32("design_sha256", "design_sha256_is_hex32"),
+        hex32("root", "root_is_hex32"),
     )
 
     trial_id: Mapped[str] = mapped_column(ForeignKey("trial.id"))
@@ -169,7 +147,7 @@ class ListSealing(Base):
             ["randomization_list.trial_id", "randomization_list.number"],
         ),
         CheckConstraint("sealing >= 0", name="sealing_counts_from_zero"),
-        _hex32("wrap_sha256", "wrap_sha256_is_hex32"),
+        hex32("wrap_sha256", "wrap_sha256_is_hex32"),
     )
 
     trial_id: Mapped[str]
@@ -245,99 +223,6 @@ class EscrowFile(Base):
     ciphertext: Mapped[bytes]
 
 
-class Account(Base):
-    """A person's account; never removed, so that its name can never be given to another."""
-
-    __tablename__ = "account"
-    __table_args__ = (UniqueConstraint("username", name="username_is_used_once"),)
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    username: Mapped[str]
-    person_id: Mapped[str] = mapped_column(index=True)  # one person may have several accounts
-    display_name: Mapped[str]
-    organization: Mapped[str]
-    password_hash: Mapped[str]
-    must_change: Mapped[bool]
-    disabled_at: Mapped[datetime | None]
-    created_at: Mapped[datetime]
-
-
-class RoleGrant(Base):
-    """A role of an account, in one trial or, without one, in the whole installation."""
-
-    __tablename__ = "role_grant"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
-    trial_id: Mapped[str | None] = mapped_column(ForeignKey("trial.id"), index=True)
-    role: Mapped[str]
-    site: Mapped[str | None]
-    granted_at: Mapped[datetime]
-    # Nobody, for the first administrator alone.
-    granted_by: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))
-    ended_at: Mapped[datetime | None]
-
-
-class WebSession(Base):
-    """Somebody signed in with a browser; its token is known to that browser alone."""
-
-    __tablename__ = "web_session"
-    __table_args__ = (
-        CheckConstraint("length(token_sha256) = 32", name="session_token_hash_has_32_bytes"),
-    )
-
-    token_sha256: Mapped[bytes] = mapped_column(primary_key=True)
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
-    address: Mapped[str]  # where it was begun
-    browser: Mapped[str]  # in the browser's own words, cut short
-    proved: Mapped[bool]  # whether a second factor was shown, where the account has one
-    began_at: Mapped[datetime]
-    seen_at: Mapped[datetime]  # the last request, to the minute
-    ended_at: Mapped[datetime | None]
-
-
-class SecondFactor(Base):
-    """What an account proves beside its password: a secret that its owner's device shares."""
-
-    __tablename__ = "second_factor"
-
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), primary_key=True)
-    secret: Mapped[bytes]  # encrypted by a key that is not in the database
-    confirmed_at: Mapped[datetime | None]  # none until its owner has shown that it works
-    last_step: Mapped[int]  # of the last code that was taken; none is taken twice
-
-
-class RecoveryCode(Base):
-    """A code that opens once where the device is lost."""
-
-    __tablename__ = "recovery_code"
-    __table_args__ = (
-        PrimaryKeyConstraint("account_id", "code_sha256"),
-        _hex32("code_sha256", "code_sha256_is_hex32"),
-    )
-
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"))
-    code_sha256: Mapped[str]
-    used_at: Mapped[datetime | None]
-
-
-class SignInTry(Base):
-    """Tries at one user name from one address that have not succeeded yet."""
-
-    __tablename__ = "sign_in_try"
-    __table_args__ = (
-        PrimaryKeyConstraint("name_sha256", "address"),
-        CheckConstraint("tries > 0", name="tries_count_from_one"),
-        _hex32("name_sha256", "name_sha256_is_hex32"),
-    )
-
-    # A hash, for whoever mistakes the field may type a password as a name.
-    name_sha256: Mapped[str]
-    address: Mapped[str]
-    tries: Mapped[int]
-    began_at: Mapped[datetime]
-
-
 class Enrolment(Base):
     """A participant's record; what was signed is in `record`, byte for byte."""
 
@@ -365,7 +250,7 @@ class Assignment(Base):
         UniqueConstraint("trial_id", "list_number", "stratum", "slot", name="slot_is_spent_once"),
         UniqueConstraint("trial_id", "entry_seq", name="entry_assigns_one_slot"),
         CheckConstraint("stratum >= 0 AND slot >= 0", name="slot_counts_from_zero"),
-        _hex32("leaf", "assigned_leaf_is_hex32"),
+        hex32("leaf", "assigned_leaf_is_hex32"),
         {"sqlite_with_rowid": False},
     )
 

@@ -25,7 +25,7 @@ from alloc_service.errors import (
     DatabaseUnreachableError,
     RefusalError,
 )
-from alloc_service.storage.models import Base
+from alloc_service.storage.tables import METADATA
 from alloc_service.storage.triggers import RULES, SQLSTATE
 
 _SQLITE_KINDS: dict[int, type[DatabaseError]] = {
@@ -149,7 +149,7 @@ def _sqlite_constraint(message: str) -> str:
 
 
 def _unique_name(columns: list[str]) -> str:
-    table = Base.metadata.tables.get(columns[0].partition(".")[0])
+    table = METADATA.tables.get(columns[0].partition(".")[0])
     for constraint in table.constraints if table is not None else ():
         if isinstance(constraint, UniqueConstraint | PrimaryKeyConstraint):
             named = [f"{column.table.name}.{column.name}" for column in constraint.columns]

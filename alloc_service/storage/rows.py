@@ -40,7 +40,7 @@ from sqlalchemy.types import NullType, TypeEngine
 from alloc_service.core.canon import Json, canon, parse_canonical, parse_object
 from alloc_service.errors import CanonError, StoredValueError
 from alloc_service.storage.columns import CanonicalJson, UtcDateTime
-from alloc_service.storage.models import Base
+from alloc_service.storage.tables import METADATA
 
 Values: TypeAlias = dict[str, Any]
 
@@ -76,7 +76,7 @@ PASSING: Final = frozenset({"web_session", "sign_in_try"})
 LONGEST_LINE = 16 * 2**20
 
 _CHUNK = 1_000
-_TABLES = Base.metadata.tables
+_TABLES = METADATA.tables
 _TIME = re.compile(r"[0-9]{4}(?:-[0-9]{2}){2}T[0-9]{2}(?::[0-9]{2}){2}(?:\.[0-9]{6})?Z", re.ASCII)
 
 # What a conversion meets in a value of another kind; each is turned into one refusal.

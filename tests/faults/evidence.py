@@ -19,7 +19,8 @@ from alloc_service.log.state import LogState
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
 from alloc_service.storage.engine import Reading
-from alloc_service.storage.models import Assignment, Base, LogNode
+from alloc_service.storage.models import Assignment, LogNode
+from alloc_service.storage.tables import METADATA
 from tests.faults.life import Life
 
 
@@ -63,7 +64,7 @@ def read_tables(deps: Deps) -> dict[str, list[tuple[Any, ...]]]:
     with deps.database.read() as session:
         return {
             table.name: sorted((tuple(row) for row in session.execute(select(table))), key=repr)
-            for table in Base.metadata.sorted_tables
+            for table in METADATA.sorted_tables
         }
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, select
 
 from alloc_service.storage import triggers
 from alloc_service.storage.engine import Database
-from alloc_service.storage.models import Base
+from alloc_service.storage.tables import METADATA
 from tests.faults.life import Home, Life, replace_sqlite
 
 
@@ -39,7 +39,7 @@ def put_back(source: Life, target: Life) -> None:
 
 def exchange_rows(source: Home, target: Home) -> None:
     """Replace every row of a database by another one's, past all triggers."""
-    tables = Base.metadata.sorted_tables
+    tables = METADATA.sorted_tables
     one, other = Database(source.url), Database(target.url)
     with one.read() as session:
         rows = {

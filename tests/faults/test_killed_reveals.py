@@ -33,7 +33,7 @@ STEPS = {
     "after follow": ("return services/audit.py follow", 1),
     "before the slot is opened": ("call sealing/envelope.py open_slot", 1),
     "after the slot is opened": ("return sealing/local.py open", 1),
-    "before the record is compared": ("call services/enrolments.py require_logged", 1),
+    "before the record is compared": ("call services/records.py require_logged", 1),
     "before the answer": ("return services/reveal.py reveal", 1),
 }
 

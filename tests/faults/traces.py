@@ -27,7 +27,7 @@ from alloc_service.sealing.keys import load_keys
 from alloc_service.sealing.wrap import unwrap_tranche_key
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
-from alloc_service.storage.models import Base
+from alloc_service.storage.tables import METADATA
 from tests.faults.evidence import read_tables
 from tests.faults.life import ROLES, Home, Life, password_of
 
@@ -110,7 +110,7 @@ def dump(url: str, program: Path) -> bytes:
         return subprocess.run(command, check=True, capture_output=True).stdout
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
         parts = []
-        for table in Base.metadata.sorted_tables:
+        for table in METADATA.sorted_tables:
             with cursor.copy(f"COPY {table.name} TO STDOUT") as copy:
                 parts += [bytes(part) for part in copy]
     return b"".join(parts)
@@ -175,7 +175,7 @@ def shape_of(deps: Deps) -> dict[str, list[tuple[Any, ...]]]:
             ),
             key=repr,
         )
-        for table in Base.metadata.sorted_tables
+        for table in METADATA.sorted_tables
     }
 
 

@@ -25,7 +25,7 @@ from alloc_service.errors import (
 from alloc_service.services import backup, backup_file, second_factor
 from alloc_service.storage import rows
 from alloc_service.storage.engine import Database
-from alloc_service.storage.models import Base
+from alloc_service.storage.tables import METADATA
 from tests.support.installation import Installation
 from tests.support.rollback import failed_checks, open_on, read_table, recover
 
@@ -61,8 +61,8 @@ def read_all(database: Database) -> dict[str, list[rows.Values]]:
 
 
 def test_every_table_is_in_a_backup_after_those_that_it_refers_to() -> None:
-    assert set(rows.ORDER) == set(Base.metadata.tables) - rows.PASSING
-    for table in (Base.metadata.tables[name] for name in rows.ORDER):
+    assert set(rows.ORDER) == set(METADATA.tables) - rows.PASSING
+    for table in (METADATA.tables[name] for name in rows.ORDER):
         for key in table.foreign_keys:
             order = list(rows.ORDER)
             target = key.column.table.name

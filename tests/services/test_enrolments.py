@@ -20,7 +20,7 @@ from alloc_service.errors import (
     ParticipantUsedError,
     UnknownRecordError,
 )
-from alloc_service.services import enrolments
+from alloc_service.services import enrolments, records
 from alloc_service.services.enrolments import Draft, Typed
 from alloc_service.storage import queries
 from tests.support.installation import START, Installation, type_shipped, type_small
@@ -224,7 +224,7 @@ def test_the_record_holds_what_was_signed_and_no_identity(active: Installation) 
         "time": "2026-03-02T02:00:00Z",
     }
     (entry,) = active.entries("slot.assigned")
-    assert entry.body["enrolment_sha256"] == enrolments.hash_record(row.record)
+    assert entry.body["enrolment_sha256"] == records.hash_record(row.record)
     assert b"7Q" not in row.record
 
 

@@ -9,7 +9,7 @@ from alloc_service.errors import StratumExhaustedError
 from alloc_service.log.entry import parse_time
 from alloc_service.log.receipt import Receipt
 from alloc_service.sealing.escrow import open_escrow
-from alloc_service.services import audit, enrolments, health, reveal, trials
+from alloc_service.services import audit, health, records, reveal, trials
 from alloc_service.storage import queries
 from tests.support.installation import START, Installation, type_shipped, type_small
 
@@ -42,7 +42,7 @@ def test_a_reveal_spends_one_slot_logs_it_and_shows_its_arm(active: Installation
         row = queries.read_enrolment(session, draft.id)
         assigned = queries.read_assignment(session, draft.id)
     assert row.record is not None
-    assert body == {"enrolment_sha256": enrolments.hash_record(row.record)}
+    assert body == {"enrolment_sha256": records.hash_record(row.record)}
     assert (assigned.entry_seq, assigned.assigned_at) == (entry.seq, START)
     assert (allocation.trial, allocation.site, allocation.participant) == (
         active.trial,

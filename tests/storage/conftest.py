@@ -9,13 +9,8 @@ import pytest
 
 from alloc_service.storage import queries
 from alloc_service.storage.engine import Database
-from alloc_service.storage.models import (
-    Account,
-    Enrolment,
-    ListSealing,
-    RandomizationList,
-    Trial,
-)
+from alloc_service.storage.models import Enrolment, ListSealing, RandomizationList, Trial
+from alloc_service.storage.people import Account
 from alloc_service.storage.queries import AssignmentRow, EntryRow, SealedSlotRow
 
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)

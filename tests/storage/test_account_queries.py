@@ -8,7 +8,7 @@ import pytest
 from alloc_service.errors import ConstraintError, UnknownRecordError
 from alloc_service.storage import queries
 from alloc_service.storage.engine import Database
-from alloc_service.storage.models import Account, RoleGrant
+from alloc_service.storage.people import Account, RoleGrant
 
 
 def test_an_account_is_found_by_its_exact_name(

@@ -11,7 +11,7 @@ from alloc_service.errors import CanonError, NaiveTimeError
 from alloc_service.storage import queries
 from alloc_service.storage.columns import CanonicalJson, UtcDateTime
 from alloc_service.storage.engine import Database
-from alloc_service.storage.models import Account
+from alloc_service.storage.people import Account
 
 DIALECTS: list[Dialect] = [
     make_url(f"{name}://").get_dialect()() for name in ("sqlite", "postgresql+psycopg")

@@ -19,7 +19,8 @@ from alloc_service.errors import (
 )
 from alloc_service.storage import queries
 from alloc_service.storage.engine import Database
-from alloc_service.storage.models import Account, Enrolment, Reason
+from alloc_service.storage.models import Enrolment, Reason
+from alloc_service.storage.people import Account
 
 ADD = "INSERT INTO reason (trial_id, entry_seq, salt, text) VALUES ('t', {}, 's', 'because')"
 

@@ -9,11 +9,12 @@ from sqlalchemy import bindparam, insert, literal, select, text
 from alloc_service.errors import AppendOnlyError, ConstraintError, DatabaseError
 from alloc_service.storage import queries
 from alloc_service.storage.engine import Database, Reading
-from alloc_service.storage.models import Base, Reason
+from alloc_service.storage.models import Reason
 from alloc_service.storage.prepared import Prepared, as_bytes
+from alloc_service.storage.tables import METADATA
 
-REASONS = Base.metadata.tables["reason"]
-ASSIGNMENTS = Base.metadata.tables["assignment"]
+REASONS = METADATA.tables["reason"]
+ASSIGNMENTS = METADATA.tables["assignment"]
 ADD = Prepared(insert(REASONS))
 FIND = Prepared(
     select(REASONS.c.text, literal("constant").label("word")).where(
@@ -72,7 +73,7 @@ def test_a_driver_s_own_error_is_a_refusal_without_its_text(database: Database) 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_text_in_a_column_of_bytes_is_read_as_bytes(database: Database) -> None:
-    entries = Base.metadata.tables["log_entry"]
+    entries = METADATA.tables["log_entry"]
     with database.write() as transaction:
         transaction.execute(
             text(

@@ -14,10 +14,10 @@ import alloc_service
 from alloc_service.errors import DatabaseError, SchemaVersionError
 from alloc_service.storage import schema, triggers
 from alloc_service.storage.engine import Database
-from alloc_service.storage.models import Base
+from alloc_service.storage.tables import METADATA
 from tests.support.postgres_server import PostgresServer
 
-TABLES = set(Base.metadata.tables) | {"alembic_version"}
+TABLES = set(METADATA.tables) | {"alembic_version"}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -62,13 +62,13 @@ def test_tables_made_by_migrations_are_those_of_the_models(database: Database) -
     with database.read() as session:
         context = MigrationContext.configure(session.connection(), opts={"compare_type": True})
 
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, METADATA) == []
 
 
 def test_every_rule_of_the_models_is_in_the_database(database: Database) -> None:
     with database.read() as session:
         found = inspect(session.connection())
-        for name, table in Base.metadata.tables.items():
+        for name, table in METADATA.tables.items():
             checks = {rule.name for rule in table.constraints if isinstance(rule, CheckConstraint)}
             assert {rule["name"] for rule in found.get_check_constraints(name)} == checks
             assert found.get_pk_constraint(name)["name"] == table.primary_key.name
@@ -81,7 +81,7 @@ def test_the_text_of_every_check_is_the_models(database: Database) -> None:
     # SQLite keeps the text as the migration wrote it, and the migration is one for both.
     with database.read() as session:
         found = inspect(session.connection())
-        for name, table in Base.metadata.tables.items():
+        for name, table in METADATA.tables.items():
             stored = {rule["name"]: rule["sqltext"] for rule in found.get_check_constraints(name)}
             rules = {
                 str(rule.name): str(rule.sqltext)
@@ -99,7 +99,7 @@ def test_tables_without_row_ids_are_those_of_the_models(database: Database) -> N
 
     wanted = {
         name
-        for name, table in Base.metadata.tables.items()
+        for name, table in METADATA.tables.items()
         if not table.dialect_options["sqlite"]["with_rowid"]
     }
     assert without == wanted
@@ -107,7 +107,7 @@ def test_tables_without_row_ids_are_those_of_the_models(database: Database) -> N
 
 
 def test_no_arm_block_or_seed_has_a_column() -> None:
-    columns = {column.name for table in Base.metadata.tables.values() for column in table.columns}
+    columns = {column.name for table in METADATA.tables.values() for column in table.columns}
 
     for name in columns:
         assert not {"arm", "arms", "block", "blocks", "seed", "size_of_block"} & {*name.split("_")}

@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from alloc_service.storage.models import Base
+from alloc_service.storage.tables import METADATA
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Base.metadata,
+    target_metadata=METADATA,
     # The connection is in a transaction already, begun before any DDL, on SQLite too.
     transactional_ddl=True,
 )

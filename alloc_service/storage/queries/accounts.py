@@ -7,11 +7,12 @@ from sqlalchemy.orm import Session
 
 from alloc_service.errors import UnknownRecordError
 from alloc_service.storage.engine import Reading
-from alloc_service.storage.models import Account, Base, RoleGrant
+from alloc_service.storage.people import Account, RoleGrant
 from alloc_service.storage.prepared import Prepared
+from alloc_service.storage.tables import METADATA
 
-_accounts = Base.metadata.tables["account"]
-_grants = Base.metadata.tables["role_grant"]
+_accounts = METADATA.tables["account"]
+_grants = METADATA.tables["role_grant"]
 
 _ROLES_NOW = Prepared(
     select(_grants.c.role, _grants.c.site)

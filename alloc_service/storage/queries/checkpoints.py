@@ -5,10 +5,10 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, select, text
 
 from alloc_service.storage.engine import Reading
-from alloc_service.storage.models import Base
 from alloc_service.storage.prepared import Prepared
+from alloc_service.storage.tables import METADATA
 
-_checkpoints = Base.metadata.tables["checkpoint"]
+_checkpoints = METADATA.tables["checkpoint"]
 
 
 class CheckpointRow(NamedTuple):

@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from alloc_service.errors import UnknownRecordError
 from alloc_service.storage.engine import Reading
-from alloc_service.storage.models import Assignment, Base, Enrolment
+from alloc_service.storage.models import Assignment, Enrolment
 from alloc_service.storage.prepared import Prepared, as_bytes
+from alloc_service.storage.tables import METADATA
 
-_assignments = Base.metadata.tables["assignment"]
-_enrolments = Base.metadata.tables["enrolment"]
+_assignments = METADATA.tables["assignment"]
+_enrolments = METADATA.tables["enrolment"]
 
 
 class EnrolmentRow(NamedTuple):

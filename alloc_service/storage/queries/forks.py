@@ -7,7 +7,6 @@ from sqlalchemy import delete, func, insert, literal, select, update
 from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import (
     Assignment,
-    Base,
     Checkpoint,
     Fork,
     ForkAssignment,
@@ -16,9 +15,10 @@ from alloc_service.storage.models import (
     LogHead,
     LogNode,
 )
+from alloc_service.storage.tables import METADATA
 
-_entries = Base.metadata.tables["log_entry"]
-_assignments = Base.metadata.tables["assignment"]
+_entries = METADATA.tables["log_entry"]
+_assignments = METADATA.tables["assignment"]
 
 
 def move_to_fork(

@@ -10,17 +10,18 @@ from sqlalchemy.orm import Session
 
 from alloc_service.errors import UnknownRecordError
 from alloc_service.storage.engine import Reading
-from alloc_service.storage.models import Base, EscrowFile, ListSealing, RandomizationList
+from alloc_service.storage.models import EscrowFile, ListSealing, RandomizationList
 from alloc_service.storage.prepared import Prepared, as_bytes
 from alloc_service.storage.queries.log import NodeRow
 from alloc_service.storage.queries.places import Place, at_places, facts_of, in_chunks
+from alloc_service.storage.tables import METADATA
 
 _CHUNK = 1_000
 
-_lists = Base.metadata.tables["randomization_list"]
-_sealings = Base.metadata.tables["list_sealing"]
-_slots = Base.metadata.tables["sealed_slot"]
-_nodes = Base.metadata.tables["list_node"]
+_lists = METADATA.tables["randomization_list"]
+_sealings = METADATA.tables["list_sealing"]
+_slots = METADATA.tables["sealed_slot"]
+_nodes = METADATA.tables["list_node"]
 
 
 class SealedSlotRow(NamedTuple):

@@ -12,17 +12,17 @@ from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from alloc_service.errors import UnknownRecordError
 from alloc_service.storage.engine import Reading, Transaction
-from alloc_service.storage.models import Base
 from alloc_service.storage.prepared import Prepared, as_bytes
 from alloc_service.storage.queries.places import Place, at_places, facts_of, in_chunks
+from alloc_service.storage.tables import METADATA
 
 _CHUNK = 1_000
 _FEW = 20  # an append's
 _BEYOND = 2**31 - 1  # the largest integer of both databases; no log is as long
 
-_heads = Base.metadata.tables["log_head"]
-_entries = Base.metadata.tables["log_entry"]
-_nodes = Base.metadata.tables["log_node"]
+_heads = METADATA.tables["log_head"]
+_entries = METADATA.tables["log_entry"]
+_nodes = METADATA.tables["log_node"]
 
 
 class HeadRow(NamedTuple):

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from alloc_service.storage.engine import Transaction
-from alloc_service.storage.models import Account, SignInTry, WebSession
+from alloc_service.storage.people import Account, SignInTry, WebSession
 
 
 class SessionRow(NamedTuple):

@@ -5,10 +5,11 @@ from sqlalchemy.orm import Session
 
 from alloc_service.errors import UnknownRecordError
 from alloc_service.storage.engine import Reading
-from alloc_service.storage.models import Base, LogHead, Reason, Trial
+from alloc_service.storage.models import LogHead, Reason, Trial
 from alloc_service.storage.prepared import Prepared, as_bytes
+from alloc_service.storage.tables import METADATA
 
-_trials = Base.metadata.tables["trial"]
+_trials = METADATA.tables["trial"]
 _DEFINITION = Prepared(
     select(as_bytes(_trials.c.definition)).where(_trials.c.id == bindparam("trial"))
 )
