@@ -15,9 +15,9 @@ from alloc_service.core.merkle import leaf_hash
 from alloc_service.errors import RefusalError
 from alloc_service.log.entry import Entry, read_entry
 from alloc_service.permissions import Action
-from alloc_service.services import accounts, audit, reports
+from alloc_service.services import accounts, proofs, reports
 from alloc_service.services.accounts import Person
-from alloc_service.services.deps import Deps, SignedCheckpoint
+from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
 
 PAGE = 50
@@ -145,7 +145,9 @@ def read_checkpoint(deps: Deps, person: Person, trial_id: str) -> str:
         NotAllowedError: The person may not read the whole log.
         FrozenError: The sealer signs nothing more.
     """
-    return _sign(deps, person, trial_id).note
+    with deps.database.read() as session:
+        accounts.require(session, person, Action.READ_LOG, trial_id)
+    return proofs.sign_log(deps, trial_id).note
 
 
 def read_proof(deps: Deps, person: Person, trial_id: str, seq: int) -> str:
@@ -159,22 +161,7 @@ def read_proof(deps: Deps, person: Person, trial_id: str, seq: int) -> str:
     with deps.database.read() as session:
         accounts.require(session, person, Action.READ_LOG, trial_id)
         queries.read_entry(session, trial_id, seq)
-    signed = _sign(deps, person, trial_id)
-    with deps.database.read() as session:
-        return audit.receipt_of(session, trial_id, seq, signed).text
-
-
-def _sign(deps: Deps, person: Person, trial_id: str) -> SignedCheckpoint:
-    """Have the sealer sign the log as it is now, and keep what it signed."""
-    # The sealer first: a log that grows meanwhile is only longer than what was followed.
-    status = deps.sealer.status(audit.origin_of(deps.host, trial_id))
-    with audit.showing(deps, trial_id), deps.database.read() as session:
-        accounts.require(session, person, Action.READ_LOG, trial_id)
-        head = queries.read_log_head(session, trial_id)
-        audit.require_well(session, trial_id, head, status)
-    signed = audit.follow(deps, trial_id)
-    audit.store_checkpoint(deps, trial_id)
-    return signed
+    return proofs.prove_entry(deps, trial_id, seq)
 
 
 def _show_to(site: Person | None, row: queries.EntryRow, wanted: Wanted) -> ShownEntry | None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from alloc_service.errors import NotAllocatedError
 from alloc_service.permissions import Action
-from alloc_service.services import accounts, audit, enrolments, lookups
+from alloc_service.services import accounts, audit, enrolments, lookups, proofs
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.services.lookups import RecordToCheck
@@ -91,10 +91,7 @@ def read_receipt(deps: Deps, person: Person, enrolment_id: UUID) -> tuple[str, s
         assigned = audit.read_state(session, row.trial_id).assigned.get(str(enrolment_id))
     if assigned is None:
         raise NotAllocatedError(participant=row.participant)
-    signed = audit.follow(deps, row.trial_id)
-    with deps.database.read() as session:
-        receipt = audit.receipt_of(session, row.trial_id, assigned.seq, signed)
-    return row.participant, receipt.text
+    return row.participant, proofs.prove_entry(deps, row.trial_id, assigned.seq)
 
 
 def _next_visit(

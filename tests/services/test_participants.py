@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from alloc_service.errors import NotAllocatedError, NotAllowedError, UnknownSiteError
+from alloc_service.errors import FrozenError, NotAllocatedError, NotAllowedError, UnknownSiteError
 from alloc_service.log.entry import format_time
 from alloc_service.log.receipt import Receipt
 from alloc_service.services import participants
@@ -54,6 +54,15 @@ def test_a_receipt_is_given_without_opening_anything(active: Installation) -> No
     assert number == "P-001"
     assert Receipt.parse(text).index == active.entries("slot.assigned")[0].seq
     assert len(active.entries()) == before
+
+
+def test_a_frozen_trial_gives_no_receipt_and_says_why(active: Installation) -> None:
+    shown = active.allocate("P-001")
+    (anchor,) = (active.home / "anchors").glob("*.anchor")
+    anchor.unlink()
+
+    with pytest.raises(FrozenError):
+        participants.read_receipt(active.deps, active.people["doc"], shown.enrolment)
 
 
 def test_a_draft_has_no_receipt(active: Installation) -> None:

@@ -13,9 +13,11 @@ from alloc_service.permissions import ALLOWED, Grant, Role
 from alloc_service.services import accounts
 from tests.support.browser import Browser
 from tests.support.installation import Installation, type_small
+from tests.support.routes import routes_of
 
 Browse = Callable[..., Browser]
 
+SEVEN = str(UUID(int=7))
 PEOPLE = {
     "doc": (Role.PHYSICIAN, "XA01"),
     "far": (Role.PHYSICIAN, "BE02"),
@@ -27,24 +29,6 @@ PEOPLE = {
     "guest": (None, ""),
     "": (None, ""),
 }
-
-
-def routes(app: Flask) -> list[tuple[str, str, str]]:
-    """Return every route as method, address at site XA01, and endpoint."""
-    found = []
-    with app.test_request_context(base_url="http://localhost"):
-        adapter = app.url_map.bind("localhost")
-        for rule in app.url_map.iter_rules():
-            values = {"trial": "TEST-SMALL", "site": "XA01", "enrolment": UUID(int=7), "seq": 0,
-                      "filename": "style.css", "number": 1, "name": "x",
-                      "username": "guest"}  # fmt: skip
-            given = {name: values[name] for name in rule.arguments}
-            path = adapter.build(rule.endpoint, given)
-            found += [
-                (method, path, rule.endpoint)
-                for method in sorted((rule.methods or set()) & {"GET", "POST"})
-            ]
-    return found
 
 
 def may(rule: Rule, username: str, *, sited: bool) -> bool:
@@ -76,7 +60,7 @@ def test_every_route_opens_to_the_roles_of_its_rule_and_to_nobody_else(
 ) -> None:
     assert seven.trial == "TEST-SMALL"
     told = []
-    for method, path, endpoint in routes(app):
+    for method, path, endpoint in routes_of(app, SEVEN):
         browser = browse(username)
         browser.get("/help" if username else "/sign-in")
         rule = rule_of(app, endpoint)
@@ -107,7 +91,7 @@ def test_a_route_without_a_rule_stops_the_start(app: Flask) -> None:
 
 
 def test_every_post_needs_a_token_of_our_own_forms(app: Flask, browse: Browse) -> None:
-    for username, (method, path, _) in product(("", "doc"), routes(app)):
+    for username, (method, path, _) in product(("", "doc"), routes_of(app, SEVEN)):
         if method == "POST":
             browser = browse(username)
             for token in ({}, {"csrf_token": "made-up"}):

@@ -1,0 +1,35 @@
+"""Proofs to keep: the log signed as it is now, and where an entry stands in it."""
+
+from alloc_service.services import audit
+from alloc_service.services.deps import Deps, SignedCheckpoint
+from alloc_service.storage import queries
+
+
+def sign_log(deps: Deps, trial_id: str) -> SignedCheckpoint:
+    """Have the sealer sign the log as it is now, and keep what it signed.
+
+    Whoever asks for it has been found to be allowed to.
+
+    Raises:
+        FrozenError: The sealer signs nothing more.
+        UnknownRecordError: There is no such trial.
+    """
+    # The sealer first: a log that grows meanwhile is only longer than what was followed.
+    status = deps.sealer.status(audit.origin_of(deps.host, trial_id))
+    with audit.showing(deps, trial_id), deps.database.read() as session:
+        head = queries.read_log_head(session, trial_id)
+        audit.require_well(session, trial_id, head, status)
+    signed = audit.follow(deps, trial_id)
+    audit.store_checkpoint(deps, trial_id)
+    return signed
+
+
+def prove_entry(deps: Deps, trial_id: str, seq: int) -> str:
+    """Return the receipt of one entry, under a checkpoint signed now.
+
+    Raises:
+        FrozenError: The sealer signs nothing more.
+    """
+    signed = sign_log(deps, trial_id)
+    with deps.database.read() as session:
+        return audit.receipt_of(session, trial_id, seq, signed).text
