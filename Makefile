@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 PYTEST := -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadscope --no-loadscope-reorder
 
-.PHONY: run demo test check lint types contracts coverage bench format clean
+.PHONY: run demo test check lint types contracts coverage words bench format clean
 
 run: $(VENV)/.ready  ## the pages, with a trial for testing, on this machine alone
 	$(BIN)/alloc quickstart
@@ -34,6 +34,9 @@ coverage: $(VENV)/.ready  ## all tests, every branch of core, sealing, log and s
 	$(BIN)/coverage run $(PYTEST)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=100 --include='alloc_service/core/*,alloc_service/sealing/*,alloc_service/log/*,alloc_service/services/*'
+
+words: $(VENV)/.ready  ## write the catalogue of the pages' strings anew
+	$(BIN)/python -m tests.support.catalogue
 
 bench: $(VENV)/.ready  ## each figure a ratio to a floor measured in the same run
 	$(BIN)/python -m bench

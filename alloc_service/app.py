@@ -75,6 +75,7 @@ def build_app(deps: Deps, settings: WebSettings) -> Flask:
     """
     app = Flask(__name__, template_folder="web/templates", static_folder="web/static")
     app.config.update(
+        BABEL_TRANSLATION_DIRECTORIES="web/translations",
         MAX_CONTENT_LENGTH=LARGEST_REQUEST,
         SESSION_COOKIE_NAME="alloc" if settings.plain_http else "__Host-alloc",
         SESSION_COOKIE_HTTPONLY=True,
