@@ -15,7 +15,7 @@ from alloc_service.cli.people import (
 )
 from alloc_service.core.canon import Json
 from alloc_service.permissions import AT_A_SITE, Grant, Role
-from alloc_service.services import accounts, lookups
+from alloc_service.services import accounts, lookups, second_factor
 from alloc_service.services.accounts import NewAccount
 
 ROLES = click.Choice([str(role) for role in Role])
@@ -112,6 +112,19 @@ def reset(user: str, claim: Claim, as_json: bool) -> None:
     deps = open_service()
     administrator = sign_in(deps, claim)
     _show_password(user, accounts.reset_password(deps, administrator, user), as_json)
+
+
+@command("drop-factor", "alloc user drop-factor li.na --as ada", user_command)
+@click.argument("user")
+@acts_as
+def drop_factor(user: str, claim: Claim) -> None:
+    """Take away a second factor whose device and codes are lost; you are an administrator.
+
+    Its owner is signed out everywhere and sets up another one; each of their trials logs it.
+    """
+    deps = open_service()
+    second_factor.remove(deps, sign_in(deps, claim), user)
+    screen.good(f"The second factor of {user} is taken away.")
 
 
 @command("disable", "alloc user disable li.na --as ada", user_command)

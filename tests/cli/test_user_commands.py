@@ -2,12 +2,15 @@
 
 import json
 
+import pyotp
 import pytest
 
+from alloc_service.services import second_factor
 from tests.support.shell import (
     SITE,
     TRIAL,
     Golden,
+    House,
     Shell,
     password_of,
 )
@@ -62,6 +65,22 @@ def test_a_reset_gives_a_new_one_time_password(shell: Shell) -> None:
     assert outcome.code == 0
     assert len(json.loads(outcome.out)["one_time_password"]) == 26
     assert "[wrong-password]" in shell("report", "totals", TRIAL, by="doc").err
+
+
+def test_a_lost_second_factor_is_taken_away_by_an_administrator(
+    staffed: House, shell: Shell
+) -> None:
+    with staffed.opened() as deps:
+        stat = staffed.person(deps, "stat")
+        new = second_factor.begin(deps, stat, "stat")
+        second_factor.confirm(deps, stat, pyotp.TOTP(new.secret).now())
+
+    assert "[not-allowed]" in shell("user", "drop-factor", "stat", by="doc").err
+    outcome = shell("user", "drop-factor", "stat", by="ada")
+
+    assert outcome.code == 0
+    with staffed.opened() as deps:
+        assert not second_factor.is_asked(deps, staffed.person(deps, "stat"))
 
 
 @pytest.mark.usefixtures("staffed")
