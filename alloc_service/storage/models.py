@@ -223,6 +223,24 @@ class EscrowFile(Base):
     ciphertext: Mapped[bytes]
 
 
+class EscrowConfirmation(Base):
+    """Somebody's word that they could open the escrow, together with another custodian."""
+
+    __tablename__ = "escrow_confirmation"
+    __table_args__ = (
+        PrimaryKeyConstraint("trial_id", "list_number", "person_id"),
+        ForeignKeyConstraint(
+            ["trial_id", "list_number"],
+            ["randomization_list.trial_id", "randomization_list.number"],
+        ),
+    )
+
+    trial_id: Mapped[str]
+    list_number: Mapped[int]
+    person_id: Mapped[str]
+    confirmed_at: Mapped[datetime]
+
+
 class Enrolment(Base):
     """A participant's record; what was signed is in `record`, byte for byte."""
 

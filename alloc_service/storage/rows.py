@@ -57,6 +57,7 @@ ORDER: Final[Mapping[str, tuple[str, ...]]] = {
     "list_node": ("trial_id", "list_number", "level", "position"),
     "sealed_slot": ("trial_id", "list_number", "sealing", "stratum", "slot"),
     "escrow_file": ("trial_id", "list_number", "name"),
+    "escrow_confirmation": ("trial_id", "list_number", "person_id"),
     "enrolment": ("id",),
     "log_entry": ("trial_id", "seq"),
     "log_head": ("trial_id",),

@@ -27,7 +27,7 @@ from alloc_service.login import allow, deps_here, person_here, prove_here
 from alloc_service.permissions import Action
 from alloc_service.sealing.envelope import HEX32
 from alloc_service.sealing.package import read_package_bytes
-from alloc_service.services import lists, lookups, own_lists
+from alloc_service.services import escrow_files, lists, lookups, own_lists
 from alloc_service.stats.balance import StrataLevel
 from alloc_service.stats.plots import draw_final_difference, draw_guess_rate
 from alloc_service.stats.report import DesignReport, describe
@@ -175,6 +175,15 @@ def escrow(trial: str, number: int, name: str) -> ResponseReturnValue:
     answer = Response(kept[name], mimetype="application/octet-stream")
     answer.headers.set("Content-Disposition", "attachment", filename=name)
     return answer
+
+
+@pages.post("/<int:number>/escrow-opened")
+@allow(Action.READ_LOG)
+def confirm_escrow(trial: str, number: int) -> ResponseReturnValue:
+    """Keep somebody's word that they could open the escrow; with the second one its files go."""
+    count = escrow_files.confirm(deps_here(), person_here(), trial, number)
+    gone = count >= escrow_files.NEEDED
+    return render_template("escrow_confirmed.html", number=number, gone=gone)
 
 
 def _read_design(

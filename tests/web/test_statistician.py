@@ -240,6 +240,18 @@ def test_the_restricted_design_is_shown_after_the_look_is_logged(sealed: Install
     assert len(sealed.entries("design.read")) == 1
 
 
+def test_the_escrow_s_files_go_once_two_people_could_open_them(sealed: Installation) -> None:
+    for name, told in (("stat", "One more person has to say so"), ("second", "no longer kept")):
+        browser = browse(sealed, name)
+        browser.get(LISTS)
+        assert "Download seed.archive+dmc.age" in browser.words
+        browser.post(f"{LISTS}/1/escrow-opened")
+        assert told in browser.words
+    browser.get(LISTS)
+
+    assert "Download seed" not in browser.words
+
+
 def test_an_escrow_file_that_is_not_kept_is_not_found(sealed: Installation) -> None:
     stat = browse(sealed, "stat")
     stat.get(LISTS)

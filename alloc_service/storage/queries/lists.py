@@ -10,7 +10,12 @@ from sqlalchemy.orm import Session
 
 from alloc_service.errors import UnknownRecordError
 from alloc_service.storage.engine import Reading
-from alloc_service.storage.models import EscrowFile, ListSealing, RandomizationList
+from alloc_service.storage.models import (
+    EscrowConfirmation,
+    EscrowFile,
+    ListSealing,
+    RandomizationList,
+)
 from alloc_service.storage.prepared import Prepared, as_bytes
 from alloc_service.storage.queries.log import NodeRow
 from alloc_service.storage.queries.places import Place, at_places, facts_of, in_chunks
@@ -226,6 +231,14 @@ def list_escrow_files(session: Session, trial_id: str, number: int) -> list[Escr
         EscrowFile.trial_id == trial_id, EscrowFile.list_number == number
     )
     return list(session.scalars(chosen.order_by(EscrowFile.name)))
+
+
+def list_confirmations(session: Session, trial_id: str, number: int) -> list[str]:
+    """Return the persons who confirmed a list's escrow, in the order of their word."""
+    chosen = select(EscrowConfirmation.person_id).where(
+        EscrowConfirmation.trial_id == trial_id, EscrowConfirmation.list_number == number
+    )
+    return list(session.scalars(chosen.order_by(EscrowConfirmation.confirmed_at)))
 
 
 def remove_escrow_files(session: Session, trial_id: str, number: int) -> None:

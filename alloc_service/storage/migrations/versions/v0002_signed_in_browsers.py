@@ -58,3 +58,18 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("account_id", "code_sha256", name="recovery_code_pkey"),
     )
+    op.create_table(
+        "escrow_confirmation",
+        sa.Column("trial_id", sa.String(), nullable=False),
+        sa.Column("list_number", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.String(), nullable=False),
+        sa.Column("confirmed_at", TIME, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["trial_id", "list_number"],
+            ["randomization_list.trial_id", "randomization_list.number"],
+            name="escrow_confirmation_trial_id_list_number_fkey",
+        ),
+        sa.PrimaryKeyConstraint(
+            "trial_id", "list_number", "person_id", name="escrow_confirmation_pkey"
+        ),
+    )
