@@ -71,6 +71,11 @@ class Browser:
         return html.unescape(found[1].partition(" – ")[0].strip())
 
     @property
+    def bare(self) -> str:
+        """Return the page without its forms' tokens, in whose letters any short word can stand."""
+        return _TOKEN.sub('name="csrf_token"', self.page)
+
+    @property
     def errors(self) -> dict[str, str]:
         """Return what is said beside the fields, by field."""
         return {field: html.unescape(told) for field, told in _ERROR.findall(self.page)}
