@@ -48,7 +48,7 @@ def list_own(deps: Deps, person: Person, trial_id: str) -> tuple[OwnList, ...]:
             OwnList(
                 number=number,
                 root=known.root,
-                state=_state(known.retired, known.active, bool(known.approved_by), known.root),
+                state=known.step,
                 sealed_by=known.sealed_by,
                 approved_by=known.approved_by,
                 root_checked=known.root_checked,
@@ -58,13 +58,3 @@ def list_own(deps: Deps, person: Person, trial_id: str) -> tuple[OwnList, ...]:
             )
             for number, known in sorted(found.items())
         )
-
-
-def _state(retired: bool, active: bool, approved: bool, root: str) -> str:
-    if retired:
-        return "retired"
-    if active:
-        return "active"
-    if approved:
-        return "approved"
-    return "sealed" if root else "frozen"
