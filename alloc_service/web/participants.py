@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from markupsafe import escape
 
 from alloc_service.errors import (
     InputError,
@@ -331,24 +331,24 @@ def _show_check(record: RecordToCheck, username: str, errors: Mapping[str, str])
 
 
 def _show_allocation(record: RecordToCheck, allocation: Allocation) -> Response:
-    """Return the page of an allocation, as long as it would be for the longest arm."""
-
-    def render(shown: Allocation) -> bytes:
-        facts: dict[str, Any] = {"record": record, "definition": record.definition}
-        return render_template("allocation.html", allocation=shown, **facts).encode()
-
-    page = render(allocation)
-    lengths = [
-        len(render(replace(allocation, arm=arm.code, label=arm.label, instruction=arm.instruction)))
-        for arm in record.definition.arms
-    ]
-    answer = make_response(page.ljust(-(-max(lengths) // _PADDING) * _PADDING))
-    trial = allocation.trial
+    """Return the page of an allocation, as long as it would be for the arm with most to say."""
+    page = render_template(
+        "allocation.html", record=record, definition=record.definition, allocation=allocation
+    ).encode()
+    longest = max(_length(arm.code, arm.label, arm.instruction) for arm in record.definition.arms)
+    own = _length(allocation.arm, allocation.label, allocation.instruction)
+    whole = len(page) - own + longest
+    answer = make_response(page.ljust(-(-whole // _PADDING) * _PADDING))
+    deps, trial = deps_here(), allocation.trial
 
     @answer.call_on_close
     def store() -> None:
         with suppress(RefusalError):  # the next one stores it
             audit.store_checkpoint(deps, trial)
 
-    deps = deps_here()
     return answer
+
+
+def _length(*texts: str) -> int:
+    """Return how many bytes texts take in a page, in which each stands once."""
+    return sum(len(escape(text).encode()) for text in texts)

@@ -91,6 +91,10 @@ def test_every_allocation_is_told_in_a_page_of_the_same_length(doc: Browser) -> 
     for number in range(1, 7):
         labels.add(request(doc, draft(doc, f"P-{number:03}")))
         lengths.add(len(doc.answer.data))
+        # The length is reckoned on that each of these stands once.
+        assert sum(doc.page.count(word) for word in LABELS) == 1
+        assert sum(doc.page.count(word) for word in ("SUNRISE-7Q", "MOONSET-7Q")) == 1
+        assert sum(doc.page.count(word) for word in ("Get up.", "Lie down.")) == 1
 
     assert labels == set(LABELS)
     (length,) = lengths
