@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, inspect, text
 
@@ -164,3 +166,28 @@ def test_every_folder_of_python_files_is_a_package_that_a_wheel_holds() -> None:
     folders = {path.parent for path in root.rglob("*.py")}
 
     assert {folder for folder in folders if not (folder / "__init__.py").is_file()} == set()
+
+
+def test_a_database_of_the_first_version_is_brought_up_to_date_and_keeps_its_rows(
+    empty: Database,
+) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    insert = (
+        "INSERT INTO trial (id, origin, definition, definition_sha256, created_at) VALUES "
+        "('T', 'h/T/audit', :document, :sha256, '2026-01-02 03:04:05')"
+    )
+    empty.create()
+    with empty.write() as tx:
+        config.attributes["connection"] = tx.connection()
+        command.upgrade(config, "0001")
+        tx.execute(text(insert), {"document": b"{}", "sha256": "0" * 64})
+    with pytest.raises(SchemaVersionError, match="alloc db upgrade"):
+        empty.check()
+
+    empty.upgrade()
+
+    empty.check()
+    assert tables_of(empty) == TABLES
+    with empty.read() as session:
+        assert session.execute(text("SELECT id FROM trial")).scalars().all() == ["T"]
