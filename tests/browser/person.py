@@ -1,7 +1,11 @@
 """Somebody at a real browser: what they do, and what they see."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from tests.support.shell import SITE, TRIAL, password_of
 
@@ -45,8 +49,26 @@ class Person:
         self.press("Sign in")
 
     def press(self, button: str) -> None:
-        """Press a button of the page's content."""
-        self.page.get_by_role("main").get_by_role("button", name=button, exact=True).click()
+        """Press a button of the page's content, and come to the page that answers."""
+        with self.page.expect_navigation():
+            self._find("button", button).click()
+
+    def follow(self, link: str) -> None:
+        """Follow a link of the page's content, and come to where it leads."""
+        with self.page.expect_navigation():
+            self._find("link", link).click()
+
+    def fill(self, fields: Mapping[str, str]) -> None:
+        """Type into fields, by their ids."""
+        for field, text in fields.items():
+            self.page.fill(f"[id='{field}']", text)
+
+    def download(self, button: str) -> tuple[str, bytes]:
+        """Press a button that gives a file; return its name and what is in it."""
+        with self.page.expect_download() as waiting:
+            self._find("button", button).click()
+        file = waiting.value
+        return file.suggested_filename, Path(file.path()).read_bytes()
 
     def begin(self, participant: str) -> None:
         """Begin an enrolment, and come to the facts."""
@@ -94,6 +116,11 @@ class Person:
         return self.arm
 
     @property
+    def words(self) -> str:
+        """Return what can be read in the page's content."""
+        return self.page.inner_text("main")
+
+    @property
     def heading(self) -> str:
         """Return the page's heading."""
         return self.page.locator("h1").inner_text()
@@ -127,3 +154,6 @@ class Person:
         if size is not None:
             self.page.set_viewport_size(size)
         self.seen[name] = found
+
+    def _find(self, role: Literal["button", "link"], name: str) -> Locator:
+        return self.page.get_by_role("main").get_by_role(role, name=name, exact=True)
