@@ -18,6 +18,8 @@ PURPOSE = "dmc-meeting-1"
 DOWNLOADS = ("Signed checkpoint", "All entries (NDJSON)", "The log's public key")
 # Nothing names this home: what runs in it must need no installation.
 NOWHERE = {"ALLOC_HOME": "/nonexistent"}
+# It may spell anything.
+TOKEN = re.compile(r'name="csrf_token" value="[^"]+"')
 ARMS = shipped_definition().arms
 
 
@@ -196,4 +198,4 @@ def test_no_page_of_those_who_may_not_see_arms_shows_one_after_an_allocation(
             answer = person.page.goto(address)
             assert answer is not None
             assert answer.status == 200, address
-            assert not arms.search(person.page.content()), address
+            assert not arms.search(TOKEN.sub("", person.page.content())), address

@@ -85,6 +85,11 @@ class Browser:
         """Return the page without its tags."""
         return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", self.page)).split())
 
+    @property
+    def content(self) -> str:
+        """Return the page with its tags, without its tokens: they may spell anything."""
+        return _TOKEN.sub("", self.page)
+
     def _take(self, answer: TestResponse) -> TestResponse:
         self.answer = answer
         self.page = answer.get_data(as_text=True)
