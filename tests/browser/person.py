@@ -1,6 +1,8 @@
 """Somebody at a real browser: what they do, and what they see."""
 
+import shutil
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +11,9 @@ from playwright.sync_api import Locator, Page
 
 from tests.support.shell import SITE, TRIAL, password_of
 
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None
+)
 PARTICIPANTS = f"/trials/{TRIAL}/sites/{SITE}/participants"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # Only colours differ in the dark, so only what looks at colours is run again there.
@@ -26,6 +31,7 @@ NUMBERS = {
     "creatinine": ("1.1", "mg/dL"),
 }
 CHOICES = {"dialysis": "no", "ascites": "moderate-severe", "encephalopathy": "none"}
+CONSENT = date(2020, 1, 2)
 YES = ("hbv-cirrhosis", "written-consent")
 
 
@@ -35,19 +41,21 @@ class Person:
     Attributes:
         page: What they see.
         username: Who they are.
+        password: Theirs.
         seen: The pages that were checked for accessibility, with what was found.
     """
 
-    def __init__(self, page: Page, username: str) -> None:
+    def __init__(self, page: Page, username: str, password: str = "") -> None:
         self.page = page
         self.username = username
+        self.password = password or password_of(username)
         self.seen: dict[str, list[str]] = {}
 
     def sign_in(self) -> None:
         """Sign in, and come to the start page."""
         self.page.goto("/sign-in")
         self.page.fill("#username", self.username)
-        self.page.fill("#password", password_of(self.username))
+        self.page.fill("#password", self.password)
         self.press("Sign in")
 
     def press(self, button: str) -> None:
@@ -72,12 +80,12 @@ class Person:
         file = waiting.value
         return file.suggested_filename, Path(file.path()).read_bytes()
 
-    def begin(self, participant: str) -> None:
+    def begin(self, participant: str, consent: date = CONSENT) -> None:
         """Begin an enrolment, and come to the facts."""
         self.page.goto(PARTICIPANTS)
         self.page.get_by_role("link", name="Enrol a participant").click()
         self.page.fill("#participant", participant)
-        self.page.fill("#consent_day", "2020-01-02")
+        self.page.fill("#consent_day", f"{consent}")
         self.page.fill("#consent_hour", "09:15")
         self.page.fill("#consent_version", "1")
         self.press("Save and go on")
@@ -100,16 +108,16 @@ class Person:
                 box.check()
         self.press("Save and go on")
 
-    def enrol(self, participant: str) -> None:
+    def enrol(self, participant: str, consent: date = CONSENT) -> None:
         """Enrol somebody eligible, up to the check page."""
-        self.begin(participant)
+        self.begin(participant, consent)
         self.type_facts()
         self.answer()
 
     def type_signature(self) -> None:
         """Type user name and password into the signature."""
         self.page.fill("#username", self.username)
-        self.page.fill("#password", password_of(self.username))
+        self.page.fill("#password", self.password)
 
     def request(self) -> str:
         """Sign and request; return the arm's code that is shown."""
