@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 PYTEST := -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadscope --no-loadscope-reorder
 
-.PHONY: run demo test check lint types contracts coverage words bench format clean
+.PHONY: run demo test check lint types contracts coverage words bench images format clean
 
 run: $(VENV)/.ready  ## the pages, with a trial for testing, on this machine alone
 	$(BIN)/alloc quickstart
@@ -40,6 +40,9 @@ words: $(VENV)/.ready  ## write the catalogue of the pages' strings anew
 
 bench: $(VENV)/.ready  ## each figure a ratio to a floor measured in the same run
 	$(BIN)/python -m bench
+
+images: $(VENV)/.ready  ## the pictures of the pages; needs Chromium
+	PYTHONPATH=. $(BIN)/python docs/images/make.py
 
 format: $(VENV)/.ready
 	$(BIN)/ruff check --fix .

@@ -1,19 +1,14 @@
 """A real browser at a real server. Where there is no Chromium these tests skip, and say so."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.browser.person import Person
+from tests.browser.person import CHROMIUM, Person
 from tests.support.shell import House, build_active, build_sealed, build_staffed, hashing_cheaply
 from tests.support.web_server import APP, WebServer, serving
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None
-)
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,27 @@
 """Somebody at a real browser: what they do, and what they see."""
 
+import shutil
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from tests.support.shell import SITE, TRIAL, password_of
 
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None
+)
 PARTICIPANTS = f"/trials/{TRIAL}/sites/{SITE}/participants"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+# Only colours differ in the dark, so only what looks at colours is run again there.
+OF_COLOURS = ["color-contrast", "link-in-text-block"]
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 RULES = {
-    "runOnly": {
-        "type": "tag",
-        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
-    }
+    "light": {"type": "tag", "values": TAGS},
+    "dark": {"type": "rule", "values": OF_COLOURS},
 }
 NUMBERS = {
     "age": ("45", ""),
@@ -20,6 +31,7 @@ NUMBERS = {
     "creatinine": ("1.1", "mg/dL"),
 }
 CHOICES = {"dialysis": "no", "ascites": "moderate-severe", "encephalopathy": "none"}
+CONSENT = date(2020, 1, 2)
 YES = ("hbv-cirrhosis", "written-consent")
 
 
@@ -29,31 +41,51 @@ class Person:
     Attributes:
         page: What they see.
         username: Who they are.
+        password: Theirs.
         seen: The pages that were checked for accessibility, with what was found.
     """
 
-    def __init__(self, page: Page, username: str) -> None:
+    def __init__(self, page: Page, username: str, password: str = "") -> None:
         self.page = page
         self.username = username
+        self.password = password or password_of(username)
         self.seen: dict[str, list[str]] = {}
 
     def sign_in(self) -> None:
         """Sign in, and come to the start page."""
         self.page.goto("/sign-in")
         self.page.fill("#username", self.username)
-        self.page.fill("#password", password_of(self.username))
+        self.page.fill("#password", self.password)
         self.press("Sign in")
 
     def press(self, button: str) -> None:
-        """Press a button of the page's content."""
-        self.page.get_by_role("main").get_by_role("button", name=button, exact=True).click()
+        """Press a button of the page's content, and come to the page that answers."""
+        with self.page.expect_navigation():
+            self._find("button", button).click()
 
-    def begin(self, participant: str) -> None:
+    def follow(self, link: str) -> None:
+        """Follow a link of the page's content, and come to where it leads."""
+        with self.page.expect_navigation():
+            self._find("link", link).click()
+
+    def fill(self, fields: Mapping[str, str]) -> None:
+        """Type into fields, by their ids."""
+        for field, text in fields.items():
+            self.page.fill(f"[id='{field}']", text)
+
+    def download(self, button: str) -> tuple[str, bytes]:
+        """Press a button that gives a file; return its name and what is in it."""
+        with self.page.expect_download() as waiting:
+            self._find("button", button).click()
+        file = waiting.value
+        return file.suggested_filename, Path(file.path()).read_bytes()
+
+    def begin(self, participant: str, consent: date = CONSENT) -> None:
         """Begin an enrolment, and come to the facts."""
         self.page.goto(PARTICIPANTS)
         self.page.get_by_role("link", name="Enrol a participant").click()
         self.page.fill("#participant", participant)
-        self.page.fill("#consent_day", "2020-01-02")
+        self.page.fill("#consent_day", f"{consent}")
         self.page.fill("#consent_hour", "09:15")
         self.page.fill("#consent_version", "1")
         self.press("Save and go on")
@@ -76,22 +108,27 @@ class Person:
                 box.check()
         self.press("Save and go on")
 
-    def enrol(self, participant: str) -> None:
+    def enrol(self, participant: str, consent: date = CONSENT) -> None:
         """Enrol somebody eligible, up to the check page."""
-        self.begin(participant)
+        self.begin(participant, consent)
         self.type_facts()
         self.answer()
 
     def type_signature(self) -> None:
         """Type user name and password into the signature."""
         self.page.fill("#username", self.username)
-        self.page.fill("#password", password_of(self.username))
+        self.page.fill("#password", self.password)
 
     def request(self) -> str:
         """Sign and request; return the arm's code that is shown."""
         self.type_signature()
         self.press("Sign and request the allocation")
         return self.arm
+
+    @property
+    def words(self) -> str:
+        """Return what can be read in the page's content."""
+        return self.page.inner_text("main")
 
     @property
     def heading(self) -> str:
@@ -112,9 +149,10 @@ class Person:
     def check_access(self, name: str) -> None:
         """Check the page by axe, in light and in dark, and that it fits a narrow screen."""
         found = []
-        for scheme in ("light", "dark"):
+        for scheme in SCHEMES:
             self.page.emulate_media(color_scheme=scheme)
-            results = Axe().run(self.page, options=RULES)
+            options = {"runOnly": RULES[scheme], "resultTypes": ["violations"]}
+            results = Axe().run(self.page, options=options)
             found += [
                 f"{scheme} {item['id']}: {item['nodes'][0]['html']}"
                 for item in results.response["violations"]
@@ -127,3 +165,6 @@ class Person:
         if size is not None:
             self.page.set_viewport_size(size)
         self.seen[name] = found
+
+    def _find(self, role: Literal["button", "link"], name: str) -> Locator:
+        return self.page.get_by_role("main").get_by_role(role, name=name, exact=True)

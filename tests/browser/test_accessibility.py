@@ -67,4 +67,6 @@ def test_a_page_that_violates_rules_is_found_out(open_browser: Open) -> None:
     person.check_access("bad")
 
     rules = " ".join(person.seen["bad"])
-    assert all(rule in rules for rule in ("color-contrast", "image-alt", "document-title", "320"))
+    assert all(
+        rule in rules for rule in ("dark color-contrast", "image-alt", "document-title", "320")
+    )

@@ -71,11 +71,6 @@ class Browser:
         return html.unescape(found[1].partition(" – ")[0].strip())
 
     @property
-    def bare(self) -> str:
-        """Return the page without its forms' tokens, in whose letters any short word can stand."""
-        return _TOKEN.sub('name="csrf_token"', self.page)
-
-    @property
     def errors(self) -> dict[str, str]:
         """Return what is said beside the fields, by field."""
         return {field: html.unescape(told) for field, told in _ERROR.findall(self.page)}
@@ -89,6 +84,11 @@ class Browser:
     def words(self) -> str:
         """Return the page without its tags."""
         return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", self.page)).split())
+
+    @property
+    def content(self) -> str:
+        """Return the page with its tags, without its tokens: they may spell anything."""
+        return _TOKEN.sub("", self.page)
 
     def _take(self, answer: TestResponse) -> TestResponse:
         self.answer = answer

@@ -40,8 +40,8 @@ class Terminal:
     def interrupt(self, every: float = 1.0) -> int:
         """Press Ctrl-C until the program has ended; return its exit code.
 
-        Once can be too little: an interrupt that comes after a question is shown and before the
-        interpreter waits for the answer is heeded with the next key.
+        Once can be too little: the interpreter loses an interrupt that comes while it flushes a
+        question, just before it waits for the answer.
         """
         ends = time.monotonic() + PATIENCE
         while self._process.poll() is None and time.monotonic() < ends:

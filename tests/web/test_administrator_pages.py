@@ -348,7 +348,7 @@ def test_no_participant_arm_or_block_size_is_on_any_page_of_an_administrator(
             admin.post(path, fields)
         assert admin.answer.status_code in {200, 422}, (path, admin.words)
         for secret in secrets:
-            assert secret not in admin.bare, (path, secret)
+            assert secret not in admin.content, (path, secret)
         assert not re.search(r"\b(2|4|6) (slots?|participants)|block (of|size)\b", admin.words), (
             path
         )

@@ -29,7 +29,7 @@ def test_counts_by_arm_are_shown_once_their_purpose_is_logged(
     arms = allocate_four(active)
     browser = browse(username)
     browser.get(ARMS)
-    assert "7Q" not in browser.bare
+    assert "7Q" not in browser.content
     assert active.entries("arms.read") == []
 
     browser.post(ARMS, {"purpose": " dmc-meeting.1 "})
@@ -59,7 +59,7 @@ def test_the_picture_has_words_and_no_style_of_its_own(
     assert 'role="img" aria-labelledby="chart-title chart-alt"' in dmc.page
     assert "The table below has the same numbers" in dmc.words
     for forbidden in (" style=", "<style", "<script>", "onload"):
-        assert forbidden not in dmc.page
+        assert forbidden not in dmc.content
 
 
 def test_where_nobody_is_allocated_there_is_a_table_of_zeros_and_no_picture(
@@ -87,7 +87,7 @@ def test_a_purpose_that_breaks_its_rule_is_asked_for_again_and_nothing_is_shown(
     assert dmc.answer.status_code == 422
     assert "purpose" in dmc.errors
     assert "There is a problem" in dmc.words
-    assert "7Q" not in dmc.bare
+    assert "7Q" not in dmc.content
     assert "<b>" not in dmc.page
     assert active.entries("arms.read") == []
 
@@ -100,8 +100,8 @@ def test_nobody_else_counts_by_arm(active: Installation, browse: Browse, usernam
     browser.post(ARMS, {"purpose": "interim"})
 
     assert browser.answer.status_code == 403
-    assert "7Q" not in browser.bare
-    assert "Sunrise" not in browser.page
+    assert "7Q" not in browser.content
+    assert "Sunrise" not in browser.content
     assert active.entries("arms.read") == []
 
 
@@ -119,7 +119,7 @@ def test_totals_and_forecast_are_shown_without_an_arm(
     assert "XA01 Xijing Hospital of Digestive Disease 4" in browser.words
     assert "As likely before as after 2026-" in browser.words
     for hidden in ("7Q", "Sunrise", "Moonset", "severity"):
-        assert hidden not in browser.bare
+        assert hidden not in browser.content
 
 
 def test_totals_say_why_there_is_no_forecast(active: Installation, browse: Browse) -> None:

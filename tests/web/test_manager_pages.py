@@ -324,7 +324,7 @@ def test_no_arm_and_no_count_of_slots_is_on_any_page_of_a_manager(active: Instal
             manager.get(path)
         else:
             manager.post(path, fields)
-        shown = manager.bare
+        shown = manager.content
         for secret in ("7Q", "Sunrise", "Moonset", "Get up", "Lie down", "P-00", "severity"):
             assert secret not in shown, (path, secret)
         for root in (entry.body["root"] for entry in active.entries("list.sealed")):

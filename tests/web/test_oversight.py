@@ -40,7 +40,7 @@ def test_oversight_reads_every_entry_in_a_plain_sentence_newest_first(
         f"2026-03-02 02:00:00 UTC p-doc (physician, XA01) assigned a slot to enrolment {draft.id}"
     ) in browser.words
     assert "approved list 1 (root regenerated and compared: no)" in browser.words
-    assert "7Q" not in browser.bare
+    assert "7Q" not in browser.content
 
 
 def test_a_physician_reads_the_own_entries_and_no_place_of_a_slot(

@@ -32,7 +32,7 @@ def test_a_list_whose_root_was_not_regenerated_says_so_in_words(
         "alloc list regenerate --escrow seed.archive+dmc.age --identity archive.key "
         f"--identity dmc.key --root {root} --root-only"
     ) in browser.words
-    assert "7Q" not in browser.bare
+    assert "7Q" not in browser.content
 
 
 def test_the_last_regeneration_is_told_with_its_outcome(
