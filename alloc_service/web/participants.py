@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -88,7 +89,9 @@ def consent(enrolment: UUID) -> ResponseReturnValue:
     record = _record(enrolment)
     if record.allocated:
         return _to_check(enrolment)
-    time = record.draft.consent.time
+    # In the site's zone, in which it is read again, whatever offset it was typed with.
+    zone = record.definition.site(record.draft.site).time_zone
+    time = record.draft.consent.time.astimezone(ZoneInfo(zone))
     typed = {
         "consent_day": f"{time:%Y-%m-%d}",
         "consent_hour": f"{time:%H:%M}",

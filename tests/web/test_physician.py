@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from tests.support.browser import Browser
-from tests.support.installation import Installation, password_of
+from tests.support.installation import Installation, password_of, type_small
 
 PARTICIPANTS = "/trials/TEST-SMALL/sites/XA01/participants"
 ENROL = "/trials/TEST-SMALL/sites/XA01/enrol"
@@ -118,6 +118,23 @@ def test_a_step_that_is_refused_keeps_what_was_typed_and_names_field_and_rule(
     assert 'value="03/01/2026"' in doc.page
     assert "There is a problem" in doc.words
     assert active.ask("SELECT count(*) FROM enrolment") == [(0,)]
+
+
+@pytest.mark.parametrize("typed", ["2026-03-01T02:15Z", "2026-03-01 10:15"])
+def test_a_consent_that_is_looked_at_and_saved_again_stays_the_same_moment(
+    active: Installation, doc: Browser, typed: str
+) -> None:
+    enrolment = active.enrol(type_small(consent_time=typed)).id
+
+    doc.get(f"/enrolments/{enrolment}/consent")
+    assert 'value="2026-03-01"' in doc.page
+    assert 'value="10:15"' in doc.page
+    doc.post(
+        f"/enrolments/{enrolment}/consent",
+        {"consent_day": "2026-03-01", "consent_hour": "10:15", "consent_version": "1"},
+    )
+
+    assert "2026-03-01 10:15:00 +08:00, version 1" in doc.words
 
 
 def test_a_participant_number_is_used_once(doc: Browser) -> None:
