@@ -36,6 +36,8 @@ COOKIE_LASTS = timedelta(days=1)
 _RULE = "access_rule"
 _DEPS = "alloc"
 _MISSING = "factor_missing"
+# Whose form it is that comes in after the session has ended.
+USERNAME = "username"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,7 @@ def sign_in(username: str, password: str) -> SignedIn:
     found = sessions.begin(deps_here(), username, password, browser_here())
     session.clear()
     session.permanent = True
+    session[USERNAME] = username
     session[_MISSING] = second_factor.is_missing(deps_here(), found.person)
     login_user(User(found))
     return found

@@ -3,7 +3,7 @@
 from functools import partial
 
 import segno
-from flask import Blueprint, redirect, render_template, request, session, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
@@ -46,7 +46,6 @@ def change_password() -> ResponseReturnValue:
     if errors:
         return _show(errors), 422
     login.sign_in(username, request.form.get("new_password", ""))
-    session["username"] = username
     return redirect(url_for("account.show", changed="yes"), 303)
 
 
@@ -75,7 +74,6 @@ def take_first_password() -> ResponseReturnValue:
     if errors:
         return render_template("first_password.html", typed=username, errors=errors), 422
     login.sign_in(username, request.form.get("new_password", ""))
-    session["username"] = username
     return redirect(url_for("front.start"), 303)
 
 

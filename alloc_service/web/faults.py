@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from alloc_service.errors import RefusalError, RuleError, SecondFactorDueError, SessionEndedError
 from alloc_service.errors.places import describe_places
-from alloc_service.login import is_factor_missing
+from alloc_service.login import USERNAME, is_factor_missing
 from alloc_service.web import resuming
 
 _TITLES = {
@@ -65,7 +65,7 @@ def status_of(statuses: Mapping[type[RefusalError], int], error: RefusalError) -
 
 def _ask_sign_in(_error: SessionEndedError) -> ResponseReturnValue:
     if request.method == "POST":
-        kept = resuming.keep(request.full_path, request.form, session.get("username", ""))
+        kept = resuming.keep(request.full_path, request.form, session.get(USERNAME, ""))
         return render_template("sign_in.html", kept=kept, next="", typed="", ended=True), 401
     return redirect(url_for("front.sign_in", next=request.full_path.rstrip("?")), 303)
 

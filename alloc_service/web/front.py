@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from flask import Blueprint, redirect, render_template, request, session, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -39,7 +39,6 @@ def take_sign_in() -> ResponseReturnValue:
     except (WrongPasswordError, TooManyTriesError) as error:
         status = 429 if isinstance(error, TooManyTriesError) else 403
         return _ask(username, on, kept, str(error)), status
-    session["username"] = username
     form = resuming.read(kept) if kept else None
     if form is not None and form.username in {"", username}:
         return render_template("resume.html", form=form)
