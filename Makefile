@@ -4,9 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # One process of tests a core, each with a PostgreSQL server of its own; WORKERS=0 for one alone.
 WORKERS ?= auto
+RUNNER := python
 PYTEST := -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadscope --no-loadscope-reorder
 
-.PHONY: run demo test check lint types contracts coverage words bench images format clean
+.PHONY: run demo test check lint types contracts coverage uncovered words bench images format clean
 
 run: $(VENV)/.ready  ## the pages, with a trial for testing, on this machine alone
 	$(BIN)/alloc quickstart
@@ -15,7 +16,7 @@ demo: $(VENV)/.ready  ## the whole life of a simulated trial, in a temporary fol
 	$(BIN)/alloc demo
 
 test: $(VENV)/.ready  ## all tests
-	$(BIN)/python $(PYTEST)
+	$(BIN)/$(RUNNER) $(PYTEST)
 
 check: lint types contracts coverage  ## what CI runs
 
@@ -29,11 +30,13 @@ types: $(VENV)/.ready
 contracts: $(VENV)/.ready
 	$(BIN)/lint-imports
 
-coverage: $(VENV)/.ready  ## all tests, every branch of core, sealing, log and services
-	rm -rf .coverage && mkdir .coverage
-	$(BIN)/coverage run $(PYTEST)
+coverage: RUNNER := coverage run
+coverage: uncovered test  ## the same tests, and every branch of core, sealing, log and services
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=100 --include='alloc_service/core/*,alloc_service/sealing/*,alloc_service/log/*,alloc_service/services/*'
+
+uncovered:
+	rm -rf .coverage && mkdir .coverage
 
 words: $(VENV)/.ready  ## write the catalogue of the pages' strings anew
 	$(BIN)/python -m tests.support.catalogue

@@ -195,13 +195,21 @@ def sign_out() -> None:
     session.clear()
 
 
-def place_here(values: Mapping[str, object]) -> tuple[str, str | None]:
-    """Return trial and site that a route's values name; "" is the whole installation."""
-    enrolment = values.get("enrolment")
+def require_here(action: Action, values: Mapping[str, object]) -> None:
+    """Check that whoever is signed in may do this where a route's values name.
+
+    That is a trial, a site of it, or an enrolment; without any, the whole installation.
+
+    Raises:
+        NotAllowedError: No grant that is held now allows it.
+        UnknownRecordError: There is no such enrolment.
+    """
+    enrolment, site = values.get("enrolment"), values.get("site")
     if isinstance(enrolment, UUID):
-        return lookups.place_of(deps_here(), enrolment)
-    site = values.get("site")
-    return str(values.get("trial", "")), None if site is None else str(site)
+        lookups.require_access_to(deps_here(), person_here(), action, enrolment)
+        return
+    at = None if site is None else str(site)
+    lookups.require_access(deps_here(), person_here(), action, str(values.get("trial", "")), at)
 
 
 def _ruled(view: View, rule: Rule) -> View:
@@ -230,9 +238,8 @@ def _ask_rule() -> None:
     rule = rule_of(current_app, request.endpoint)
     if rule is None or rule.public:
         return
-    person = person_here()
-    if not rule.unproved and (not signed_in_here().proved or is_factor_missing()):
+    here = signed_in_here()
+    if not rule.unproved and (not here.proved or is_factor_missing()):
         raise SecondFactorDueError
     if rule.action is not None:
-        trial, site = place_here(request.view_args or {})
-        lookups.require_access(deps_here(), person, rule.action, trial, site)
+        require_here(rule.action, request.view_args or {})

@@ -2,12 +2,13 @@
 
 import sys
 
-from bench import generation, reveals, verification
+from bench import generation, pages, reveals, verification
 
 BENCHMARKS = {
     "generation": generation.run,
     "verification": verification.run,
     "reveals": reveals.run,
+    "pages": pages.run,
 }
 
 

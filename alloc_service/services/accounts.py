@@ -33,7 +33,6 @@ from alloc_service.services.rights import (
     NO_ROLE,
     Person,
     as_they_are,
-    find,
     find_enabled,
     find_person,
     may,
@@ -45,6 +44,7 @@ from alloc_service.services.rights import (
 from alloc_service.storage import queries
 from alloc_service.storage.engine import Reading, Transaction
 from alloc_service.storage.people import Account
+from alloc_service.storage.queries import Credentials
 
 __all__ = [
     "NO_ROLE",
@@ -223,9 +223,11 @@ def _find_of_another(tx: Transaction, administrator: Person, username: str) -> A
     return account
 
 
-def _check_password(deps: Deps, username: str, password: str) -> Account:
-    with deps.database.read() as session:
-        account = find(session, username)
+def _check_password(deps: Deps, username: str, password: str) -> Credentials:
+    account = None
+    if names.is_username(username):
+        with deps.database.read() as session:
+            account = queries.find_credentials(session, username)
     if account is None or account.disabled_at is not None:
         deps.passwords.refuse(password)
     deps.passwords.verify(account.password_hash, password)

@@ -126,15 +126,16 @@ def require_access(
             accounts.require(session, person, action, trial_id, site)
 
 
-def place_of(deps: Deps, enrolment_id: UUID) -> tuple[str, str]:
-    """Return trial and site of an enrolment.
+def require_access_to(deps: Deps, person: Person, action: Action, enrolment_id: UUID) -> None:
+    """Check, as `require_access`, that a person may do this at the site of an enrolment.
 
     Raises:
-        UnknownRecordError: There is none.
+        NotAllowedError: No grant that is held now allows it.
+        UnknownRecordError: There is no such enrolment.
     """
     with deps.database.read() as session:
         row = queries.read_enrolment(session, enrolment_id)
-        return row.trial_id, row.site
+        accounts.require(session, person, action, row.trial_id, row.site)
 
 
 def list_own_roles(deps: Deps, person: Person) -> Mapping[str, tuple[Grant, ...]]:

@@ -16,6 +16,7 @@ from alloc_service.services.audit import LoggedActor
 from alloc_service.storage import queries
 from alloc_service.storage.engine import Reading
 from alloc_service.storage.people import Account
+from alloc_service.storage.queries import Credentials
 
 NO_ROLE = "none"
 EVERY_TRIAL = ""
@@ -91,7 +92,7 @@ def require_administrator(session: Reading, person: Person) -> LoggedActor:
     return require(session, person, Action.CHANGE_USERS, EVERY_TRIAL)
 
 
-def person_of(account: Account) -> Person:
+def person_of(account: Account | Credentials) -> Person:
     """Return the person of an account; only `authenticate` proves that it is them."""
     return Person(account.id, account.person_id, account.display_name, account.organization)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 from weakref import WeakSet
 
-from sqlalchemy import Connection, Pool, make_url
+from sqlalchemy import Connection, Engine, Pool, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
@@ -170,12 +170,13 @@ class Database:
             self._queue_name, self._writers = str(self.path), 1
             self._reader = sqlite.reader_of(self.path, patience)
             self._writer = sqlite.writer_of(self.path, patience)
+            self._jotter = sqlite.jotter_of(self.path, patience)
         elif self.dialect == "postgresql" and parsed.database:
             self.location = f"PostgreSQL {parsed.database} on {parsed.host or 'this machine'}"
             self._queue_name = parsed.render_as_string(hide_password=True)
             self._writers = postgresql.MOST_CONNECTIONS
             self._reader = postgresql.reader_of(parsed, patience)
-            self._writer = postgresql.writer_of(parsed, patience)
+            self._writer = self._jotter = postgresql.writer_of(parsed, patience)
         else:
             raise _bad_url()
         _open_databases.add(self)
@@ -201,8 +202,12 @@ class Database:
                 yield reading
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self, *, durable: bool = True) -> Iterator[Transaction]:
         """Open a transaction that is committed at the end of the block, durably, or not at all.
+
+        Args:
+            durable: Whether the commit waits for the disk. Nothing that anybody is shown or
+                promised may do without; a count of tries may, which a loss of power undoes.
 
         Raises:
             DatabaseError: Nothing was written; the class says why. `CommitUnknownError` alone
@@ -216,10 +221,12 @@ class Database:
             self._passed_gate(),
             _Callbacks() as callbacks,
             as_refusals(self.location),
-            self._writer.connect() as connection,
+            (self._writer if durable else self._jotter).connect() as connection,
         ):
             begun = connection.begin()  # SQLite's lock is ours from here on
             transaction = Transaction(connection, callbacks)
+            if not durable and self.path is None:
+                postgresql.jot(transaction.driver)
             with transaction:
                 yield transaction
                 transaction.flush()
@@ -278,15 +285,19 @@ class Database:
 
     def dispose(self) -> None:
         """Close all idle connections; the next transaction opens new ones."""
-        self._reader.dispose()
-        self._writer.dispose()
+        for engine in self._engines:
+            engine.dispose()
 
     def forget_connections(self) -> list[Pool]:
         """Begin anew in a forked child; the parent's connections must not even be closed."""
-        inherited = [self._reader.pool, self._writer.pool]
-        self._reader.dispose(close=False)
-        self._writer.dispose(close=False)
+        inherited = [engine.pool for engine in self._engines]
+        for engine in self._engines:
+            engine.dispose(close=False)
         return inherited
+
+    @property
+    def _engines(self) -> set[Engine]:
+        return {self._reader, self._writer, self._jotter}
 
     def _read_back(self, transaction: Transaction) -> None:
         alone = postgresql.alone if self.path is None else nullcontext

@@ -44,6 +44,11 @@ def writer_of(url: URL, patience: float) -> Engine:
     return _engine(url, patience, "READ COMMITTED", "-c synchronous_commit=on")
 
 
+def jot(connection: Any) -> None:
+    """Let this transaction be answered before it is flushed: a loss of power may undo it."""
+    connection.execute("SET LOCAL synchronous_commit TO off")
+
+
 def check(connection: Connection, location: str) -> None:
     """Refuse a server on which a committed change could be lost.
 

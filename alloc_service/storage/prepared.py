@@ -1,8 +1,7 @@
 """Statements on the way of every request: compiled once, run on the driver's own cursor.
 
-SQLAlchemy writes the SQL and converts what goes in, as ever; what it does at each execution
-beside that costs several times the statement itself. What comes out is what the driver gives:
-text, integers and bytes, so nothing else is selected this way. An error is the driver's, which
+SQLAlchemy writes the SQL, and converts what goes in and comes out, as ever; what it does at each
+execution beside that costs several times the statement itself. An error is the driver's, which
 `Database` turns into a refusal like SQLAlchemy's own.
 """
 
@@ -22,6 +21,7 @@ class _Compiled(NamedTuple):
     text: str
     constants: Mapping[str, object]
     converters: Mapping[str, Convert]
+    readers: Sequence[tuple[int, Convert]]
 
 
 def as_bytes(column: Column[bytes]) -> ColumnElement[bytes]:
@@ -37,14 +37,13 @@ class Prepared:
         self._compiled: dict[str, _Compiled] = {}
 
     def run(self, session: Reading, facts: Mapping[str, object]) -> Any:
-        """Run it with these values; return the driver's cursor.
+        """Run it with these values; return the driver's cursor, and what it gives as it is.
 
         Raises:
             sqlite3.Error: As the driver says.
             psycopg.Error: As the driver says.
         """
-        dialect = session.core.dialect
-        compiled = self._compiled.get(dialect.name) or self._compile(dialect)
+        compiled = self._of(session)
         given = {**compiled.constants, **facts}
         for name, convert in compiled.converters.items():
             given[name] = convert(given[name])
@@ -53,13 +52,23 @@ class Prepared:
         return cursor
 
     def find(self, session: Reading, facts: Mapping[str, object]) -> Sequence[Any] | None:
-        """Run it and return the one row that it finds, or None."""
+        """Run it and return the one row that it finds, its values as Python's, or None."""
         rows = self.run(session, facts).fetchall()
-        return rows[0] if rows else None
+        if not rows:
+            return None
+        values = list(rows[0])
+        for place, read in self._of(session).readers:
+            values[place] = read(values[place])
+        return tuple(values)
+
+    def _of(self, session: Reading) -> _Compiled:
+        dialect = session.core.dialect
+        return self._compiled.get(dialect.name) or self._compile(dialect)
 
     def _compile(self, dialect: Dialect) -> _Compiled:
         compiled = self._statement.compile(dialect=dialect)
         binds: Mapping[str, BindParameter[Any]] = getattr(compiled, "binds", {})
+        columns = getattr(self._statement, "selected_columns", ())
         self._compiled[dialect.name] = _Compiled(
             str(compiled),
             {name: bind.value for name, bind in binds.items() if not bind.required},
@@ -68,5 +77,10 @@ class Prepared:
                 for name, bind in binds.items()
                 if (convert := bind.type.dialect_impl(dialect).bind_processor(dialect)) is not None
             },
+            [
+                (place, read)
+                for place, column in enumerate(columns)
+                if (read := column.type.dialect_impl(dialect).result_processor(dialect, None))
+            ],
         )
         return self._compiled[dialect.name]

@@ -23,9 +23,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from alloc_service.errors import DatabaseSettingError
 
+_DURABLE = "PRAGMA synchronous = FULL"
 _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
-    "PRAGMA synchronous = FULL",
     # What is erased is overwritten, so that a person's data leave the file too.
     "PRAGMA secure_delete = ON",
     # A doctored file's views and triggers may not call functions with side effects.
@@ -64,14 +64,25 @@ def create_file(path: Path) -> None:
 def reader_of(path: Path, patience: float) -> Engine:
     """Return the engine whose transactions read one state of the database and write nothing."""
     engine = _engine(path, patience, connections=_READERS)
-    _prepare(engine, path, begin="BEGIN", pragmas=(*_PRAGMAS, "PRAGMA query_only = ON"))
+    _prepare(engine, path, begin="BEGIN", pragmas=(*_PRAGMAS, _DURABLE, "PRAGMA query_only = ON"))
     return engine
 
 
 def writer_of(path: Path, patience: float) -> Engine:
     """Return the engine whose transactions write; its one connection is enough for one writer."""
     engine = _engine(path, patience, connections=1)
-    _prepare(engine, path, begin="BEGIN IMMEDIATE", pragmas=_PRAGMAS)
+    _prepare(engine, path, begin="BEGIN IMMEDIATE", pragmas=(*_PRAGMAS, _DURABLE))
+    return engine
+
+
+def jotter_of(path: Path, patience: float) -> Engine:
+    """Return the engine whose writes a loss of power may undo.
+
+    It has a connection of its own, so that nothing that must last is ever written over it.
+    """
+    engine = _engine(path, patience, connections=1)
+    pragmas = (*_PRAGMAS, "PRAGMA synchronous = NORMAL")
+    _prepare(engine, path, begin="BEGIN IMMEDIATE", pragmas=pragmas)
     return engine
 
 

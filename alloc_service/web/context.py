@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Flask, g, request
-from flask_babel import gettext
+from flask_babel import get_translations, gettext
 from werkzeug.routing import BaseConverter
 
 from alloc_service.core.design import TEST_PREFIX
@@ -50,6 +50,12 @@ def init_context(app: Flask) -> None:
     )  # fmt: skip
     app.jinja_env.tests["test_trial"] = is_test_trial
     app.context_processor(_know)
+    # Flask-Babel's own look for the catalogue again at each of the fifty strings of a page.
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # of its extension
+        lambda text: _catalogue().ugettext(text),
+        lambda one, many, count: _catalogue().ungettext(one, many, count),
+        newstyle=True,
+    )
 
 
 def show_moment(moment: datetime, zone: str = "UTC") -> str:
@@ -92,6 +98,12 @@ def label_score(code: str, definition: TrialDefinition) -> str:
 def is_test_trial(trial: str | None) -> bool:
     """Tell whether a trial is one for testing, which its pages must say."""
     return bool(trial) and str(trial).startswith(TEST_PREFIX)
+
+
+def _catalogue() -> Any:
+    if "catalogue" not in g:
+        g.catalogue = get_translations()
+    return g.catalogue
 
 
 def _know() -> dict[str, object]:

@@ -188,26 +188,23 @@ def check(enrolment: UUID) -> ResponseReturnValue:
 @allow(Action.REQUEST_ALLOCATION)
 def request_allocation(enrolment: UUID) -> ResponseReturnValue:
     """Sign, spend and show one allocation; asked again, the same one is shown."""
-    record = _record(enrolment)
     username = request.form.get("username", "").strip()
     password = request.form.get("password", "")
     signed = partial(reveal.sign, deps_here(), username, password, enrolment)
     try:
         signature = throttle.guarded(deps_here(), username, browser_here().address, signed)
     except (WrongPasswordError, PasswordChangeDueError) as error:
-        return _show_check(record, username, {"password": str(error)}), 403
+        return _show_check(_record(enrolment), username, {"password": str(error)}), 403
     except TooManyTriesError as error:
-        return _show_check(record, username, {"password": str(error)}), 429
-    allocation = reveal.reveal(deps_here(), person_here(), enrolment, signature)
-    return _show_allocation(record, allocation)
+        return _show_check(_record(enrolment), username, {"password": str(error)}), 429
+    return _show_allocation(reveal.reveal(deps_here(), person_here(), enrolment, signature))
 
 
 @pages.post("/enrolments/<uuid:enrolment>/allocation/again")
 @allow(Action.REQUEST_ALLOCATION)
 def show_again(enrolment: UUID) -> ResponseReturnValue:
     """Show an allocation again, and log the look."""
-    record = _record(enrolment)
-    return _show_allocation(record, reveal.read_again(deps_here(), person_here(), enrolment))
+    return _show_allocation(reveal.read_again(deps_here(), person_here(), enrolment))
 
 
 @pages.post("/enrolments/<uuid:enrolment>/receipt")
@@ -333,12 +330,11 @@ def _show_check(record: RecordToCheck, username: str, errors: Mapping[str, str])
     )  # fmt: skip
 
 
-def _show_allocation(record: RecordToCheck, allocation: Allocation) -> Response:
+def _show_allocation(allocation: Allocation) -> Response:
     """Return the page of an allocation, as long as it would be for the arm with most to say."""
-    page = render_template(
-        "allocation.html", record=record, definition=record.definition, allocation=allocation
-    ).encode()
-    longest = max(_length(arm.code, arm.label, arm.instruction) for arm in record.definition.arms)
+    definition = lookups.read_definition(deps_here(), allocation.trial)
+    page = render_template("allocation.html", definition=definition, allocation=allocation).encode()
+    longest = max(_length(arm.code, arm.label, arm.instruction) for arm in definition.arms)
     own = _length(allocation.arm, allocation.label, allocation.instruction)
     whole = len(page) - own + longest
     answer = make_response(page.ljust(-(-whole // _PADDING) * _PADDING))

@@ -41,7 +41,7 @@ def app_name() -> str:
 
 @pytest.fixture
 def server(house: House, tmp_path: Path, app_name: str) -> Iterator[WebServer]:
-    with serving(house, tmp_path / "server.log", app_name) as server:
+    with serving(house.environ, tmp_path / "server.log", app_name) as server:
         yield server
 
 

@@ -5,11 +5,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from tests.support.shell import House, process_environ
+from tests.support.shell import process_environ
 
 PATIENCE = 60.0
 APP = "alloc_service.app:create_app()"
@@ -18,25 +18,38 @@ APP = "alloc_service.app:create_app()"
 class WebServer:
     """One server over an installation.
 
+    Args:
+        environ: Names the installation.
+        log: Where its own words go.
+        app: What is served.
+        options: Of gunicorn.
+
     Attributes:
         url: Where it is.
+        port: On loopback.
     """
 
-    def __init__(self, house: House, log: Path, app: str = APP) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        log: Path,
+        app: str = APP,
+        options: Sequence[str] = ("--threads", "4"),
+    ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self._port}"
-        self._house, self._log, self._app = house, log, app
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environ, self._log, self._app, self._options = environ, log, app, options
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
         arguments = [
-            sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{self._port}",
-            "--threads", "4", "--log-level", "warning", self._app,
+            sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{self.port}",
+            *self._options, "--log-level", "warning", self._app,
         ]  # fmt: skip
-        environ = process_environ({**self._house.environ, "ALLOC_PLAIN_HTTP": "yes"})
+        environ = process_environ({**self._environ, "ALLOC_PLAIN_HTTP": "yes"})
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(arguments, env=environ, stdout=log, stderr=log)
         ends = time.monotonic() + PATIENCE
@@ -53,7 +66,7 @@ class WebServer:
             self._process = None
 
     def _answers(self) -> bool:
-        asked = HTTPConnection("127.0.0.1", self._port, timeout=5)
+        asked = HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             asked.request("GET", "/healthz")
             return asked.getresponse().status == 200
@@ -64,9 +77,14 @@ class WebServer:
 
 
 @contextlib.contextmanager
-def serving(house: House, log: Path, app: str = APP) -> Iterator[WebServer]:
+def serving(
+    environ: Mapping[str, str],
+    log: Path,
+    app: str = APP,
+    options: Sequence[str] = ("--threads", "4"),
+) -> Iterator[WebServer]:
     """Serve an installation, while it lasts."""
-    server = WebServer(house, log, app)
+    server = WebServer(environ, log, app, options)
     server.start()
     try:
         yield server

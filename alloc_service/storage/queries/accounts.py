@@ -1,5 +1,7 @@
 """Accounts and their roles."""
 
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import bindparam, or_, select
@@ -14,6 +16,24 @@ from alloc_service.storage.tables import METADATA
 _accounts = METADATA.tables["account"]
 _grants = METADATA.tables["role_grant"]
 
+
+class Credentials(NamedTuple):
+    """What a password is checked against, and whose it is."""
+
+    id: UUID
+    person_id: str
+    display_name: str
+    organization: str
+    password_hash: str
+    must_change: bool
+    disabled_at: datetime | None
+
+
+_CREDENTIALS = Prepared(
+    select(*(_accounts.c[name] for name in Credentials._fields)).where(
+        _accounts.c.username == bindparam("username")
+    )
+)
 _ROLES_NOW = Prepared(
     select(_grants.c.role, _grants.c.site)
     .join(_accounts, _accounts.c.id == _grants.c.account_id)
@@ -26,6 +46,12 @@ _ROLES_NOW = Prepared(
     )
     .order_by(_grants.c.granted_at, _grants.c.id)
 )
+
+
+def find_credentials(session: Reading, username: str) -> Credentials | None:
+    """Return what the password of a user name is checked against, or None."""
+    row = _CREDENTIALS.find(session, {"username": username})
+    return None if row is None else Credentials(*row)
 
 
 def find_account(session: Session, username: str) -> Account | None:

@@ -4,11 +4,17 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, Integer, bindparam, delete, select, text, update
 from sqlalchemy.orm import Session
 
-from alloc_service.storage.engine import Transaction
-from alloc_service.storage.people import Account, SignInTry, WebSession
+from alloc_service.storage.columns import UtcDateTime
+from alloc_service.storage.engine import Reading, Transaction
+from alloc_service.storage.people import WebSession
+from alloc_service.storage.prepared import Prepared
+from alloc_service.storage.tables import METADATA
+
+_accounts = METADATA.tables["account"]
+_sessions = METADATA.tables["web_session"]
 
 
 class SessionRow(NamedTuple):
@@ -35,28 +41,59 @@ class SessionRow(NamedTuple):
     proved: bool
 
 
-def find_open_session(session: Session, token_sha256: bytes) -> SessionRow | None:
-    """Return a session that nobody ended, of an account that may act, or None."""
-    chosen = (
-        select(
-            WebSession.account_id,
-            WebSession.began_at,
-            WebSession.seen_at,
-            Account.person_id,
-            Account.display_name,
-            Account.organization,
-            Account.username,
-            WebSession.proved,
-        )
-        .join(Account, Account.id == WebSession.account_id)
-        .where(
-            WebSession.token_sha256 == token_sha256,
-            WebSession.ended_at.is_(None),
-            Account.disabled_at.is_(None),
-            Account.must_change.is_(False),
-        )
+class Tries(NamedTuple):
+    """How often a name was tried from an address, since when."""
+
+    tries: int
+    began_at: datetime
+
+
+_OPEN = Prepared(
+    select(
+        _sessions.c.account_id,
+        _sessions.c.began_at,
+        _sessions.c.seen_at,
+        _accounts.c.person_id,
+        _accounts.c.display_name,
+        _accounts.c.organization,
+        _accounts.c.username,
+        _sessions.c.proved,
     )
-    row = session.execute(chosen).one_or_none()
+    .join(_accounts, _accounts.c.id == _sessions.c.account_id)
+    .where(
+        _sessions.c.token_sha256 == bindparam("token"),
+        _sessions.c.ended_at.is_(None),
+        _accounts.c.disabled_at.is_(None),
+        _accounts.c.must_change.is_(False),
+    )
+)
+# One statement, so that of many tries at once each is counted; what began too long ago begins
+# anew.
+_COUNT = Prepared(
+    text(
+        "INSERT INTO sign_in_try (name_sha256, address, tries, began_at)"
+        " VALUES (:name, :address, 1, :now)"
+        " ON CONFLICT (name_sha256, address) DO UPDATE SET"
+        " tries = CASE WHEN sign_in_try.began_at < :since THEN 1"
+        " ELSE sign_in_try.tries + 1 END,"
+        " began_at = CASE WHEN sign_in_try.began_at < :since THEN excluded.began_at"
+        " ELSE sign_in_try.began_at END"
+        " RETURNING tries, began_at"
+    )
+    .bindparams(bindparam("now", type_=UtcDateTime()), bindparam("since", type_=UtcDateTime()))
+    .columns(tries=Integer(), began_at=UtcDateTime())
+)
+_FORGET = Prepared(
+    text(
+        "DELETE FROM sign_in_try"
+        " WHERE (name_sha256 = :name AND address = :address) OR began_at < :since"
+    ).bindparams(bindparam("since", type_=UtcDateTime()))
+)
+
+
+def find_open_session(session: Reading, token_sha256: bytes) -> SessionRow | None:
+    """Return a session that nobody ended, of an account that may act, or None."""
+    row = _OPEN.find(session, {"token": token_sha256})
     return None if row is None else SessionRow(*row)
 
 
@@ -99,24 +136,19 @@ def remove_sessions_before(tx: Transaction, moment: datetime) -> None:
     tx.execute(delete(WebSession).where(WebSession.seen_at < moment))
 
 
-def lock_tries(tx: Transaction, name_sha256: str, address: str) -> SignInTry | None:
-    """Return the tries at a name from an address, locked, or None."""
-    chosen = select(SignInTry).where(
-        SignInTry.name_sha256 == name_sha256, SignInTry.address == address
-    )
-    return tx.scalar(chosen.with_for_update())
+def count_try(
+    tx: Transaction, name_sha256: str, address: str, now: datetime, since: datetime
+) -> Tries:
+    """Count a try at a name from an address, and return those since a moment, with this one."""
+    facts = {"name": name_sha256, "address": address, "now": now, "since": since}
+    row = _COUNT.find(tx, facts)
+    assert row is not None  # noqa: S101  RETURNING gives the row that was written
+    return Tries(*row)
 
 
-def remove_tries(tx: Transaction, name_sha256: str, address: str) -> None:
-    """Forget the tries at a name from an address."""
-    tx.execute(
-        delete(SignInTry).where(SignInTry.name_sha256 == name_sha256, SignInTry.address == address)
-    )
-
-
-def remove_tries_before(tx: Transaction, moment: datetime) -> None:
-    """Forget the tries that began before a moment."""
-    tx.execute(delete(SignInTry).where(SignInTry.began_at < moment))
+def forget_tries(tx: Transaction, name_sha256: str, address: str, since: datetime) -> None:
+    """Forget the tries at a name from an address, and whatever began before a moment."""
+    _FORGET.run(tx, {"name": name_sha256, "address": address, "since": since})
 
 
 def _end(tx: Transaction, now: datetime, *of: ColumnElement[bool]) -> None:

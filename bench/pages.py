@@ -1,0 +1,158 @@
+"""Reveals per second over HTTP, against bare Flask routes under the same server, in turns.
+
+Ours is the post that signs and reveals, as a browser sends it to the real application; each
+client is a physician of their own, all of them at one site and in one stratum. Without the
+password check, the stored hashes are Argon2 at its cheapest: all else is as ever. With it, the
+floor is a route that only verifies one hash. SQLite is served as `alloc quickstart` does, by one
+process; PostgreSQL as README says, by four.
+"""
+
+import re
+import statistics
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from argon2 import PasswordHasher
+
+from bench.bare import make_tables
+from bench.bare_app import FOLDER, URL
+from bench.clients import Answered, ask, post_bytes, send_all
+from bench.installation import CHEAP, PASSWORD, Installation
+from bench.measure import Measured
+from tests.support.postgres_server import PostgresServer
+from tests.support.web_server import WebServer, serving
+
+CLIENTS = 16
+TURNS = 5
+LIMIT = 1 / 0.3
+LIMIT_WITH_PASSWORD = 1 / 0.8
+LIMIT_OF_TAIL = 8.0
+_ONE_PROCESS = ("--threads", "16")
+_AS_SERVED = ("--workers", "4", "--threads", "4")
+_COOKIE = re.compile(rb"Set-Cookie: (alloc=[^;]+)")
+_TOKEN = re.compile(rb'name="csrf_token" value="([^"]+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One thing to measure.
+
+    Attributes:
+        name: For the line.
+        clients: How many ask at once.
+        posts: How many each sends in a turn.
+        floor: The bare route.
+        limit: The largest good ratio.
+    """
+
+    name: str
+    clients: int
+    posts: int
+    floor: str
+    limit: float
+
+
+WITHOUT = (
+    _Case("1 client, without the password", 1, 30, "/reveal", LIMIT),
+    _Case(f"{CLIENTS} clients, without the password", CLIENTS, 12, "/reveal", LIMIT),
+)
+WITH = (
+    _Case("1 client, with the password", 1, 8, "/password", LIMIT_WITH_PASSWORD),
+    _Case(f"{CLIENTS} clients, with the password", CLIENTS, 3, "/password", LIMIT_WITH_PASSWORD),
+)
+
+
+def run() -> Iterator[Measured]:
+    """Measure on SQLite and on PostgreSQL, both with their files on the disk."""
+    for hasher in (CHEAP, None):
+        with tempfile.TemporaryDirectory() as folder:
+            url = f"sqlite:///{folder}/alloc.db"
+            yield from _measure(Path(folder), url, "", hasher)
+        with tempfile.TemporaryDirectory() as folder, PostgresServer(in_memory=False) as server:
+            url, bare = (server.url(server.create_database()) for _ in range(2))
+            yield from _measure(Path(folder), url, bare, hasher)
+
+
+def _measure(
+    folder: Path, url: str, bare_url: str, hasher: PasswordHasher | None
+) -> Iterator[Measured]:
+    name, cases = ("PostgreSQL" if bare_url else "SQLite"), (WITHOUT if hasher else WITH)
+    room = sum(case.clients * case.posts * TURNS for case in cases) + CLIENTS
+    made = Installation(folder, url, room=room, physicians=CLIENTS, hasher=hasher)
+    made.deps.database.dispose()
+    make_tables(folder, bare_url)
+    options = _AS_SERVED if bare_url else _ONE_PROCESS
+    bare_environ = {FOLDER: str(folder)} | ({URL: bare_url} if bare_url else {})
+    with (
+        serving(bare_environ, folder / "bare.log", "bench.bare_app:create_app()", options) as bare,
+        serving(made.environ, folder / "server.log", options=options) as ours,
+    ):
+        browsers = [_Browser(ours, f"physician{at}") for at in range(CLIENTS)]
+        for case in cases:
+            yield from _take_turns(f"{case.name}, {name}", case, made, browsers, bare)
+
+
+def _take_turns(
+    name: str, case: _Case, made: Installation, browsers: Sequence["_Browser"], bare: WebServer
+) -> list[Measured]:
+    floors, subjects = [], []
+    bare_post = post_bytes(case.floor, {"username": "x", "password": PASSWORD})
+    for _turn in range(TURNS):
+        posts = [
+            [browsers[at].signing(str(draft.id)) for draft in made.enrol(case.posts, at)]
+            for at in range(case.clients)
+        ]
+        floors.append(send_all(bare.port, [[bare_post] * case.posts] * case.clients))
+        subjects.append(send_all(browsers[0].port, posts))
+    found = [
+        Measured(f"a reveal over HTTP, {name}", _cost(floors), _cost(subjects), case.limit),
+    ]
+    if case.clients > 1 and case.floor == "/reveal":
+        half = statistics.median(item.half for item in subjects)
+        most = statistics.median(item.most for item in subjects)
+        found.append(Measured(f"its 99th hundredth, {name}", half, most, LIMIT_OF_TAIL))
+    return found
+
+
+def _cost(rounds: Sequence[Answered]) -> float:
+    return statistics.median(1 / item.rate for item in rounds)
+
+
+class _Browser:
+    """A physician who has signed in."""
+
+    def __init__(self, server: WebServer, username: str) -> None:
+        self.port = server.port
+        self._username, self._cookie = username, ""
+        typed = {
+            "username": username,
+            "password": PASSWORD,
+            "csrf_token": self._token_of("/sign-in"),
+        }
+        self._keep_cookie(ask(self.port, post_bytes("/sign-in", typed, self._cookie)))
+        self._token = self._token_of("/")
+
+    def signing(self, enrolment: str) -> bytes:
+        """Return the post that signs an enrolment and asks for its allocation."""
+        typed = {"csrf_token": self._token, "username": self._username, "password": PASSWORD}
+        return post_bytes(f"/enrolments/{enrolment}/allocation", typed, self._cookie)
+
+    def _token_of(self, path: str) -> str:
+        page = ask(
+            self.port,
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nCookie: {self._cookie}\r\n\r\n".encode(),
+        )
+        self._keep_cookie(page)
+        return _found(_TOKEN, page)
+
+    def _keep_cookie(self, answer: bytes) -> None:
+        self._cookie = _found(_COOKIE, answer)
+
+
+def _found(pattern: re.Pattern[bytes], page: bytes) -> str:
+    found = pattern.search(page)
+    if found is None:
+        raise RuntimeError(page.decode(errors="replace")[:2_000])
+    return found[1].decode()
