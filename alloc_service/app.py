@@ -81,6 +81,7 @@ def build_app(deps: Deps, settings: WebSettings) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=not settings.plain_http,
+        SESSION_REFRESH_EACH_REQUEST=False,  # it outlasts every session of ours from the start
         TRUSTED_HOSTS=[deps.host, "localhost", "127.0.0.1"],
         WTF_CSRF_TIME_LIMIT=None,  # it lasts as long as the cookie that it is compared with
         WTF_CSRF_SSL_STRICT=False,  # no referrer is ever sent; SameSite and the token do it

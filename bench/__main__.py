@@ -2,13 +2,14 @@
 
 import sys
 
-from bench import generation, pages, reveals, verification
+from bench import generation, log_page, pages, reveals, verification
 
 BENCHMARKS = {
     "generation": generation.run,
     "verification": verification.run,
     "reveals": reveals.run,
     "pages": pages.run,
+    "log-page": log_page.run,
 }
 
 

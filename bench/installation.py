@@ -69,7 +69,7 @@ class Installation:
         self.administrator = accounts.authenticate(self.deps, "admin", PASSWORD)
         self.trial = trials.create(self.deps, self.administrator, self.definition)
         self.physicians = [
-            self._person(f"physician{at}", Role.PHYSICIAN, SITE) for at in range(physicians)
+            self.add_person(f"physician{at}", Role.PHYSICIAN, SITE) for at in range(physicians)
         ]
         self._drafts = 0
         self._activate()
@@ -97,16 +97,17 @@ class Installation:
         draft, signature = signed
         return reveal.reveal(self.deps, self.physicians[0], draft.id, signature)
 
-    def _person(self, username: str, role: Role, site: str = "") -> Person:
+    def add_person(self, username: str, role: Role, site: str = "") -> Person:
+        """Return somebody new in a role of the trial, who has chosen a password."""
         once = accounts.add_account(self.deps, self.administrator, _new(username))
         accounts.change_password(self.deps, username, once, PASSWORD)
         accounts.add_grant(self.deps, self.administrator, self.trial, username, Grant(role, site))
         return accounts.authenticate(self.deps, username, PASSWORD)
 
     def _activate(self) -> None:
-        first = self._person("statistician", Role.STATISTICIAN)
-        second = self._person("second", Role.SECOND_STATISTICIAN)
-        manager = self._person("manager", Role.MANAGER)
+        first = self.add_person("statistician", Role.STATISTICIAN)
+        second = self.add_person("second", Role.SECOND_STATISTICIAN)
+        manager = self.add_person("manager", Role.MANAGER)
         custodians = {name: age.make_identity()[1] for name in ("archive", "dmc", "statistician")}
         made = lists.generate(self.deps, first, self.definition.design(), custodians)
         lists.approve(self.deps, second, self.trial, made.number, made.root)

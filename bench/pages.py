@@ -7,7 +7,6 @@ floor is a route that only verifies one hash. SQLite is served as `alloc quickst
 process; PostgreSQL as README says, by four.
 """
 
-import re
 import statistics
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -16,9 +15,8 @@ from pathlib import Path
 
 from argon2 import PasswordHasher
 
-from bench.bare import make_tables
-from bench.bare_app import FOLDER, URL
-from bench.clients import Answered, ask, post_bytes, send_all
+from bench.bare_app import FOLDER, URL, make_tables
+from bench.clients import Answered, Browser, post_bytes, send_all
 from bench.installation import CHEAP, PASSWORD, Installation
 from bench.measure import Measured
 from tests.support.postgres_server import PostgresServer
@@ -29,10 +27,8 @@ TURNS = 5
 LIMIT = 1 / 0.3
 LIMIT_WITH_PASSWORD = 1 / 0.8
 LIMIT_OF_TAIL = 8.0
-_ONE_PROCESS = ("--threads", "16")
+_ONE_PROCESS = ("--threads", "4")
 _AS_SERVED = ("--workers", "4", "--threads", "4")
-_COOKIE = re.compile(rb"Set-Cookie: (alloc=[^;]+)")
-_TOKEN = re.compile(rb'name="csrf_token" value="([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +65,7 @@ def run() -> Iterator[Measured]:
     for hasher in (CHEAP, None):
         with tempfile.TemporaryDirectory() as folder:
             url = f"sqlite:///{folder}/alloc.db"
-            yield from _measure(Path(folder), url, "", hasher)
+            yield from _measure(Path(folder), url, f"sqlite:///{folder}/bare.db", hasher)
         with tempfile.TemporaryDirectory() as folder, PostgresServer(in_memory=False) as server:
             url, bare = (server.url(server.create_database()) for _ in range(2))
             yield from _measure(Path(folder), url, bare, hasher)
@@ -78,30 +74,34 @@ def run() -> Iterator[Measured]:
 def _measure(
     folder: Path, url: str, bare_url: str, hasher: PasswordHasher | None
 ) -> Iterator[Measured]:
-    name, cases = ("PostgreSQL" if bare_url else "SQLite"), (WITHOUT if hasher else WITH)
+    on_sqlite = url.startswith("sqlite")
+    name, cases = ("SQLite" if on_sqlite else "PostgreSQL"), (WITHOUT if hasher else WITH)
     room = sum(case.clients * case.posts * TURNS for case in cases) + CLIENTS
     made = Installation(folder, url, room=room, physicians=CLIENTS, hasher=hasher)
     made.deps.database.dispose()
-    make_tables(folder, bare_url)
-    options = _AS_SERVED if bare_url else _ONE_PROCESS
-    bare_environ = {FOLDER: str(folder)} | ({URL: bare_url} if bare_url else {})
+    make_tables(bare_url)
+    options = _ONE_PROCESS if on_sqlite else _AS_SERVED
+    bare_environ = {FOLDER: str(folder), URL: bare_url}
     with (
         serving(bare_environ, folder / "bare.log", "bench.bare_app:create_app()", options) as bare,
         serving(made.environ, folder / "server.log", options=options) as ours,
     ):
-        browsers = [_Browser(ours, f"physician{at}") for at in range(CLIENTS)]
+        browsers = [Browser(ours.port, f"physician{at}", PASSWORD) for at in range(CLIENTS)]
         for case in cases:
             yield from _take_turns(f"{case.name}, {name}", case, made, browsers, bare)
 
 
 def _take_turns(
-    name: str, case: _Case, made: Installation, browsers: Sequence["_Browser"], bare: WebServer
+    name: str, case: _Case, made: Installation, browsers: Sequence[Browser], bare: WebServer
 ) -> list[Measured]:
     floors, subjects = [], []
     bare_post = post_bytes(case.floor, {"username": "x", "password": PASSWORD})
     for _turn in range(TURNS):
         posts = [
-            [browsers[at].signing(str(draft.id)) for draft in made.enrol(case.posts, at)]
+            [
+                browsers[at].post(f"/enrolments/{draft.id}/allocation")
+                for draft in made.enrol(case.posts, at)
+            ]
             for at in range(case.clients)
         ]
         floors.append(send_all(bare.port, [[bare_post] * case.posts] * case.clients))
@@ -118,41 +118,3 @@ def _take_turns(
 
 def _cost(rounds: Sequence[Answered]) -> float:
     return statistics.median(1 / item.rate for item in rounds)
-
-
-class _Browser:
-    """A physician who has signed in."""
-
-    def __init__(self, server: WebServer, username: str) -> None:
-        self.port = server.port
-        self._username, self._cookie = username, ""
-        typed = {
-            "username": username,
-            "password": PASSWORD,
-            "csrf_token": self._token_of("/sign-in"),
-        }
-        self._keep_cookie(ask(self.port, post_bytes("/sign-in", typed, self._cookie)))
-        self._token = self._token_of("/")
-
-    def signing(self, enrolment: str) -> bytes:
-        """Return the post that signs an enrolment and asks for its allocation."""
-        typed = {"csrf_token": self._token, "username": self._username, "password": PASSWORD}
-        return post_bytes(f"/enrolments/{enrolment}/allocation", typed, self._cookie)
-
-    def _token_of(self, path: str) -> str:
-        page = ask(
-            self.port,
-            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nCookie: {self._cookie}\r\n\r\n".encode(),
-        )
-        self._keep_cookie(page)
-        return _found(_TOKEN, page)
-
-    def _keep_cookie(self, answer: bytes) -> None:
-        self._cookie = _found(_COOKIE, answer)
-
-
-def _found(pattern: re.Pattern[bytes], page: bytes) -> str:
-    found = pattern.search(page)
-    if found is None:
-        raise RuntimeError(page.decode(errors="replace")[:2_000])
-    return found[1].decode()

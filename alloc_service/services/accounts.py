@@ -42,9 +42,9 @@ from alloc_service.services.rights import (
     require_anywhere,
 )
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Reading, Transaction
 from alloc_service.storage.people import Account
 from alloc_service.storage.queries import Credentials
+from alloc_service.storage.transactions import Reading, Transaction
 
 __all__ = [
     "NO_ROLE",
@@ -226,7 +226,7 @@ def _find_of_another(tx: Transaction, administrator: Person, username: str) -> A
 def _check_password(deps: Deps, username: str, password: str) -> Credentials:
     account = None
     if names.is_username(username):
-        with deps.database.read() as session:
+        with deps.database.ask() as session:
             account = queries.find_credentials(session, username)
     if account is None or account.disabled_at is not None:
         deps.passwords.refuse(password)

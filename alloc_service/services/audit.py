@@ -34,7 +34,7 @@ from alloc_service.sealing.sealer import Status
 from alloc_service.services.deps import Deps, FoldedLog, SignedCheckpoint
 from alloc_service.services.names import check_trial_id
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Reading, Transaction
+from alloc_service.storage.transactions import Reading, Transaction
 from alloc_service.trial.consent import require_zone
 
 Kept = TypeVar("Kept")
@@ -280,11 +280,14 @@ def store_checkpoint(deps: Deps, trial_id: str) -> None:
     it comes here does, and the next one covers it.
     """
     folded = deps.logs.of(trial_id)
-    pending = folded.checkpoint
-    if pending:
-        with deps.database.write(durable=False) as tx:
-            queries.add_checkpoint(tx, trial_id, pending.size, pending.note)
-        folded.stored(pending)
+    # Of many at once one stores the newest, and looks again when it has.
+    while (pending := folded.checkpoint) and folded.storing.acquire(blocking=False):
+        try:
+            with deps.database.jot() as tx:
+                queries.add_checkpoint(tx, trial_id, pending.size, pending.note)
+            folded.stored(pending)
+        finally:
+            folded.storing.release()
 
 
 def receipt_of(session: Reading, trial_id: str, seq: int, signed: SignedCheckpoint) -> Receipt:

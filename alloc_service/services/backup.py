@@ -30,7 +30,8 @@ from alloc_service.services.backup_file import (
 )
 from alloc_service.services.deps import Deps
 from alloc_service.storage import rows, schema
-from alloc_service.storage.engine import Database, Reading
+from alloc_service.storage.engine import Database
+from alloc_service.storage.transactions import Reading
 
 Progress: TypeAlias = Callable[[int], object]
 

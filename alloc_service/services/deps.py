@@ -42,11 +42,13 @@ class FoldedLog:
         state: What the entries mean.
         tree: The tree over them.
         kept: What was read once of rows that never change while this log goes on.
+        storing: Held by the thread that stores checkpoints.
         checkpoint: The last checkpoint that was signed and is not stored yet.
     """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self.storing = threading.Lock()
         self.checkpoint: SignedCheckpoint | None = None
         self.drop()
 

@@ -32,9 +32,9 @@ from alloc_service.services import accounts, records
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import Enrolment
 from alloc_service.storage.queries import AssignmentRow, EnrolmentRow
+from alloc_service.storage.transactions import Asking, Reading
 from alloc_service.trial.consent import Consent, check_consent, read_consent
 from alloc_service.trial.criteria import Eligibility, check_eligibility
 from alloc_service.trial.definition import TrialDefinition
@@ -262,7 +262,7 @@ def _read_content(stored: _Content) -> tuple[Consent, Facts, Mapping[str, str]] 
     return None
 
 
-def definition_of(session: Reading, trial_id: str) -> TrialDefinition:
+def definition_of(session: Asking, trial_id: str) -> TrialDefinition:
     """Return a trial's definition, without its restricted design.
 
     Raises:

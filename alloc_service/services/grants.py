@@ -21,8 +21,8 @@ from alloc_service.services.rights import (
     require_administrator,
 )
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Reading
 from alloc_service.storage.people import Account, RoleGrant
+from alloc_service.storage.transactions import Reading
 from alloc_service.trial.definition import TrialDefinition
 
 

@@ -28,8 +28,8 @@ from alloc_service.services import accounts, audit, enrolments
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Reading, Transaction
 from alloc_service.storage.models import EscrowFile, ListSealing, RandomizationList
+from alloc_service.storage.transactions import Reading, Transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def read_definition(deps: Deps, trial_id: str) -> TrialDefinition:
     Raises:
         UnknownRecordError: There is no such trial.
     """
-    with deps.database.read() as session:
+    with deps.database.ask() as session:
         return enrolments.definition_of(session, trial_id)
 
 
@@ -119,7 +119,7 @@ def require_access(
     Raises:
         NotAllowedError: No grant that is held now allows it.
     """
-    with deps.database.read() as session:
+    with deps.database.ask() as session:
         if site is None:
             accounts.require_anywhere(session, person, action, trial_id)
         else:
@@ -133,7 +133,7 @@ def require_access_to(deps: Deps, person: Person, action: Action, enrolment_id: 
         NotAllowedError: No grant that is held now allows it.
         UnknownRecordError: There is no such enrolment.
     """
-    with deps.database.read() as session:
+    with deps.database.ask() as session:
         row = queries.read_enrolment(session, enrolment_id)
         accounts.require(session, person, action, row.trial_id, row.site)
 

@@ -31,8 +31,8 @@ from alloc_service.services import accounts, audit, enrolments, records
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries, triggers
-from alloc_service.storage.engine import Transaction
 from alloc_service.storage.models import Enrolment
+from alloc_service.storage.transactions import Transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from alloc_service.services.accounts import Person
 from alloc_service.services.audit import LoggedActor
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Reading
+from alloc_service.storage.transactions import Reading
 
 MOST_REFUSALS = 10
 REFUSALS_WITHIN = timedelta(minutes=10)

@@ -22,7 +22,7 @@ from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.services.slots import SealingTree
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Reading
+from alloc_service.storage.transactions import Reading
 
 HIDDEN_FROM_SITES = ("slot", "stratum", "list", "leaf")
 

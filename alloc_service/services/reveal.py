@@ -39,8 +39,8 @@ from alloc_service.services.records import SignedRecord
 from alloc_service.services.signatures import Signature, require_fresh, sign
 from alloc_service.services.slots import SealingTree, hiding_places
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Transaction
 from alloc_service.storage.queries import EnrolmentRow
+from alloc_service.storage.transactions import Transaction
 from alloc_service.trial.definition import TrialDefinition
 from alloc_service.trial.factors import DerivedStratum
 from alloc_service.trial.schedule import FollowUp, follow_up_dates
@@ -67,6 +67,7 @@ class Allocation:
         visits: The follow-up visits, dated in the site's zone.
         leaf: HEX leaf hash of the logged assignment, for the receipt.
         receipt: The site's receipt: proof that the assignment is in the signed log.
+        definition: The trial's.
     """
 
     trial: str
@@ -83,6 +84,7 @@ class Allocation:
     visits: tuple[FollowUp, ...]
     leaf: str
     receipt: str
+    definition: TrialDefinition = field(repr=False)
 
 
 def reveal(
@@ -321,6 +323,7 @@ def _open(deps: Deps, spent: _Spent) -> Allocation:
         visits=follow_up_dates(definition, row.site, assigned_at),
         leaf=spent.assigned.leaf,
         receipt=receipt.text,
+        definition=definition,
     )
 
 

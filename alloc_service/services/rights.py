@@ -14,9 +14,9 @@ from alloc_service.permissions import ALLOWED, Action, Actor, Grant, Role
 from alloc_service.services import names
 from alloc_service.services.audit import LoggedActor
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Reading
 from alloc_service.storage.people import Account
 from alloc_service.storage.queries import Credentials
+from alloc_service.storage.transactions import Asking, Reading
 
 NO_ROLE = "none"
 EVERY_TRIAL = ""
@@ -43,7 +43,7 @@ class Person:
         return LoggedActor(self.id, self.organization, role)
 
 
-def grants_now(session: Reading, person: Person, trial_id: str) -> tuple[Grant, ...]:
+def grants_now(session: Asking, person: Person, trial_id: str) -> tuple[Grant, ...]:
     """Return what a person may be now in a trial, or with "" in the whole installation."""
     if trial_id != EVERY_TRIAL:
         names.check_trial_id(trial_id)
@@ -54,7 +54,7 @@ def grants_now(session: Reading, person: Person, trial_id: str) -> tuple[Grant, 
 
 
 def require(
-    session: Reading, person: Person, action: Action, trial_id: str, site: str = ""
+    session: Asking, person: Person, action: Action, trial_id: str, site: str = ""
 ) -> LoggedActor:
     """Check, in the transaction of the act, that a person may do this; return the logged actor.
 
@@ -65,7 +65,7 @@ def require(
     return person.logged(actor.role_for(action, site))
 
 
-def may(session: Reading, person: Person, action: Action, trial_id: str) -> bool:
+def may(session: Asking, person: Person, action: Action, trial_id: str) -> bool:
     """Tell which of two views a person gets; what guards an act is `require`."""
     roles = {grant.role for grant in grants_now(session, person, trial_id)}
     return bool(roles & ALLOWED[action])
@@ -77,7 +77,7 @@ def as_they_are(session: Reading, person: Person, trial_id: str) -> LoggedActor:
     return LoggedActor(person.id, person.organization, roles[0] if roles else NO_ROLE)
 
 
-def require_anywhere(session: Reading, person: Person, action: Action, trial_id: str) -> None:
+def require_anywhere(session: Asking, person: Person, action: Action, trial_id: str) -> None:
     """Check that a person may do this at some site of the trial, or in all of it.
 
     Raises:

@@ -18,9 +18,9 @@ from alloc_service.services import accounts, audit
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import RandomizationList
 from alloc_service.storage.queries import SealedSlotRow
+from alloc_service.storage.transactions import Reading
 
 _AT_ONCE = 1_000  # a statement takes only so many places
 

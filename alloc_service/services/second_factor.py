@@ -21,8 +21,8 @@ from alloc_service.services import accounts, audit, rights
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Reading
 from alloc_service.storage.people import RecoveryCode, SecondFactor
+from alloc_service.storage.transactions import Reading
 
 ASKED_OF = frozenset({Role.STATISTICIAN, Role.SECOND_STATISTICIAN, Role.ADMINISTRATOR})
 CODES = 10

@@ -104,7 +104,7 @@ def begin(deps: Deps, username: str, password: str, browser: Browser) -> SignedI
 def find(deps: Deps, token: str) -> SignedIn | None:
     """Return who is signed in with a token, and note the request; None where nobody is."""
     now = deps.clock()
-    with deps.database.read() as session:
+    with deps.database.ask() as session:
         row = queries.find_open_session(session, _hash(token))
     if row is None or now >= min(row.seen_at + IDLE, row.began_at + LONGEST):
         return None

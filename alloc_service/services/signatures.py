@@ -66,7 +66,7 @@ def sign(deps: Deps, username: str, password: str, enrolment_id: UUID) -> Signat
     except WrongPasswordError as error:
         _log_failed_signature(deps, username, enrolment_id, error)
         raise
-    with deps.database.read() as session:
+    with deps.database.ask() as session:
         row = queries.read_enrolment(session, enrolment_id)
         draft = enrolments.read_draft(enrolments.definition_of(session, row.trial_id), row)
     return Signature(person, enrolment_id, draft.sha256, deps.clock())

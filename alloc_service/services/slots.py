@@ -14,7 +14,7 @@ from alloc_service.errors import ListFileError, SealedSlotError, TreeError, Unkn
 from alloc_service.log.state import ListState
 from alloc_service.sealing.sealer import SlotToOpen
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Reading
+from alloc_service.storage.transactions import Reading
 
 _AHEAD = 32
 _MOST = 20_000

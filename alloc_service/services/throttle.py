@@ -36,12 +36,12 @@ def guarded(deps: Deps, username: str, address: str, check: Callable[[], T]) -> 
     now, address = deps.clock(), address[:64]
     # Not durable: a loss of power may give somebody five more tries, and a count that waited
     # for the disk would cost every signature twice.
-    with deps.database.write(durable=False) as tx:
+    with deps.database.jot() as tx:
         tried = queries.count_try(tx, name, address, now, now - WITHIN)
     if tried.tries > MOST_TRIES:
         minutes = -(-(tried.began_at + WITHIN - now) // timedelta(minutes=1))
         raise TooManyTriesError(minutes=max(minutes, 1))
     found = check()
-    with deps.database.write(durable=False) as tx:
+    with deps.database.jot() as tx:
         queries.forget_tries(tx, name, address, now - WITHIN)
     return found

@@ -24,7 +24,7 @@ from alloc_service.services.deps import Deps
 from alloc_service.services.verified_lists import StoredLists, find_wrong_node
 from alloc_service.services.verified_records import StoredRecords
 from alloc_service.storage import rows, triggers
-from alloc_service.storage.engine import Reading
+from alloc_service.storage.transactions import Reading
 
 UNLOGGED = (
     "Sealed designs, the escrow's files, drafts that were never allocated, passwords and the texts "

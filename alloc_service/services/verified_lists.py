@@ -22,7 +22,7 @@ from alloc_service.sealing.local import LocalSealer
 from alloc_service.services import enrolments
 from alloc_service.services.claims import Claims, ListClaim
 from alloc_service.storage import rows
-from alloc_service.storage.engine import Reading
+from alloc_service.storage.transactions import Reading
 
 _CHANGED = "is not that of the leaves below it"
 # After the last place that any slot or node can have.

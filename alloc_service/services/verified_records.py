@@ -13,9 +13,9 @@ from alloc_service.log.entry import Entry, parse_time
 from alloc_service.services import records, recovery
 from alloc_service.services.claims import Claims
 from alloc_service.storage import rows
-from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import Enrolment
 from alloc_service.storage.queries import row_of
+from alloc_service.storage.transactions import Reading
 
 _DRAFT = ("answers", "consent", "facts")
 

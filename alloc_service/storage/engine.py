@@ -1,8 +1,8 @@
 """One database: reads that see one state, writes that are whole or nothing, errors as refusals.
 
-`read()` and `write()` are the only ways in. What leaves them is a refusal of ours or an
-exception of the caller's, never a driver's. A write ends with its callbacks: `on_commit` keeps
-what is now true (a cache), `on_end` lets go (a lock); they run after commit or rollback and
+`read()`, `ask()`, `write()` and `jot()` are the only ways in. What leaves them is a refusal of ours
+or an exception of the caller's, never a driver's. A write ends with its callbacks: `on_commit`
+keeps what is now true (a cache), `on_end` lets go (a lock); they run after commit or rollback and
 before this thread gives up its turn to write, so they may read, but not write.
 
 Forking: connections are closed before a fork and the child begins with none
@@ -11,18 +11,15 @@ Forking: connections are closed before a fork and the child begins with none
 
 import errno
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, Self
 from weakref import WeakSet
 
-from sqlalchemy import Connection, Engine, Pool, make_url
+from sqlalchemy import Engine, Pool, make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.orm import Session
 
 from alloc_service.errors import (
-    AppendOnlyError,
     ConfigError,
     DatabaseBusyError,
     DatabaseUnreachableError,
@@ -31,114 +28,11 @@ from alloc_service.errors import (
 from alloc_service.storage import postgresql, schema, sqlite
 from alloc_service.storage.processes import gate
 from alloc_service.storage.refusals import as_refusals, committing
+from alloc_service.storage.transactions import Asking, Callbacks, Reading, Transaction
 from alloc_service.storage.writers import queue_of
 
 # Longer than any honest transaction takes, shorter than a proxy waits for an answer.
 PATIENCE = 30.0
-
-
-class Reading(Session):
-    """A session on a connection whose transaction has begun.
-
-    Attributes:
-        core: The connection itself. What needs no objects, on the way of every request, is asked
-            of it: the session's own way to it costs as much again as the statement.
-        driver: The driver's connection under it, for `alloc_service.storage.prepared`.
-    """
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection, expire_on_commit=False)
-        self.core = connection
-        self.driver: Any = connection.connection.dbapi_connection
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """Forget a connection that was lost: the pool would try to use it, and say so aloud."""
-        if getattr(self.driver, "closed", False):
-            self.core.invalidate()
-
-
-class _Callbacks:
-    """What is called when a transaction has ended, however it ends."""
-
-    def __init__(self) -> None:
-        self.committed = False
-        self.after_commit: list[Callable[[], None]] = []
-        self.after_end: list[Callable[[], None]] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """Call each, also where one fails; a failure is raised then."""
-        with ExitStack() as stack:
-            callbacks = [*(self.after_commit if self.committed else ()), *self.after_end]
-            for callback in reversed(callbacks):
-                stack.callback(callback)
-
-
-class Transaction(Reading):
-    """A write transaction: a session that can be told what to do when it has ended."""
-
-    def __init__(self, connection: Connection, callbacks: _Callbacks) -> None:
-        super().__init__(connection)
-        self._callbacks = callbacks
-        self._expected: list[tuple[Any, str]] = []
-        self.reads_back: list[Callable[[Reading], None]] = []
-
-    @property
-    def committed(self) -> bool:
-        """Return whether the commit was answered."""
-        return self._callbacks.committed
-
-    @contextmanager
-    def sending_together(self) -> Iterator[None]:
-        """Send the prepared statements of the block without waiting for each one's answer.
-
-        What the database refuses of them is raised at the end of the block. SQLite, which is no
-        journey away, answers each at once.
-        """
-        pipeline = getattr(self.driver, "pipeline", nullcontext)
-        with pipeline():
-            yield
-
-    def read_back(self, read: Callable[[Reading], None]) -> None:
-        """Call this after the commit with the connection, for one prepared statement.
-
-        It sees the database as anybody does from then on, and saves another connection. Where
-        it fails, it was not called: what was committed is so all the same.
-        """
-        self.reads_back.append(read)
-
-    def expect_one_row(self, cursor: Any, rule: str) -> None:
-        """Check, at the commit at the latest, that this statement has changed one row.
-
-        Raises:
-            AppendOnlyError: It has not; here where it has answered already.
-        """
-        self._expected.append((cursor, rule))
-        if cursor.rowcount >= 0:
-            self.require_expected()
-
-    def require_expected(self) -> None:
-        """Check what was expected so far.
-
-        Raises:
-            AppendOnlyError: A statement has not changed one row.
-        """
-        for cursor, rule in self._expected:
-            if cursor.rowcount != 1:
-                raise AppendOnlyError(rule=rule)
-
-    def on_commit(self, callback: Callable[[], None]) -> None:
-        """Call this after the commit, in the order of asking; not after a rollback."""
-        self._callbacks.after_commit.append(callback)
-
-    def on_end(self, callback: Callable[[], None]) -> None:
-        """Call this after commit or rollback, in the order of asking, after all `on_commit`."""
-        self._callbacks.after_end.append(callback)
 
 
 class Database:
@@ -202,12 +96,39 @@ class Database:
                 yield reading
 
     @contextmanager
-    def write(self, *, durable: bool = True) -> Iterator[Transaction]:
-        """Open a transaction that is committed at the end of the block, durably, or not at all.
+    def ask(self) -> Iterator[Asking]:
+        """Open a read of prepared statements, each of which sees a state of its own.
 
-        Args:
-            durable: Whether the commit waits for the disk. Nothing that anybody is shown or
-                promised may do without; a count of tries may, which a loss of power undoes.
+        It costs a fraction of what `read` does, which is for what must agree with each other.
+
+        Raises:
+            DatabaseError: The database could not be read; the class says why.
+        """
+        alone = postgresql.alone if self.path is None else nullcontext
+        with self._borrowed(self._reader) as asking, alone(asking.driver):
+            yield asking
+
+    @contextmanager
+    def jot(self) -> Iterator[Asking]:
+        """Open a write of prepared statements, whose commit does not wait for the disk.
+
+        Nothing that anybody is shown or promised may be written so: a loss of power may undo
+        it. On SQLite it has a connection of its own, so that nothing that must last is ever
+        written over one that does not wait.
+
+        Raises:
+            DatabaseError: Nothing was written; the class says why.
+        """
+        with self._turn(), self._borrowed(self._jotter) as asking:
+            driver = asking.driver
+            with driver.pipeline() if self.path is None else nullcontext():
+                driver.execute(postgresql.JOT if self.path is None else "BEGIN IMMEDIATE")
+                yield asking
+                driver.commit()
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Open a transaction that is committed at the end of the block, durably, or not at all.
 
         Raises:
             DatabaseError: Nothing was written; the class says why. `CommitUnknownError` alone
@@ -219,14 +140,12 @@ class Database:
         with (
             self._turn(),
             self._passed_gate(),
-            _Callbacks() as callbacks,
+            Callbacks() as callbacks,
             as_refusals(self.location),
-            (self._writer if durable else self._jotter).connect() as connection,
+            self._writer.connect() as connection,
         ):
             begun = connection.begin()  # SQLite's lock is ours from here on
             transaction = Transaction(connection, callbacks)
-            if not durable and self.path is None:
-                postgresql.jot(transaction.driver)
             with transaction:
                 yield transaction
                 transaction.flush()
@@ -298,6 +217,18 @@ class Database:
     @property
     def _engines(self) -> set[Engine]:
         return {self._reader, self._writer, self._jotter}
+
+    @contextmanager
+    def _borrowed(self, engine: Engine) -> Iterator[Asking]:
+        with self._passed_gate(), as_refusals(self.location):
+            connection = engine.raw_connection()
+            driver = connection.dbapi_connection
+            try:
+                yield Asking(driver, engine.dialect)
+            finally:
+                if getattr(driver, "closed", False):
+                    connection.invalidate()
+                connection.close()  # what was not committed is rolled back
 
     def _read_back(self, transaction: Transaction) -> None:
         alone = postgresql.alone if self.path is None else nullcontext

@@ -22,6 +22,9 @@ from alloc_service.errors import DatabaseSettingError
 MOST_CONNECTIONS = 12
 _KEPT = 4
 
+# Lets one transaction be answered before it is flushed.
+JOT = "SET LOCAL synchronous_commit TO off"
+
 # Any of these waits at least for the flush to this server's own disk.
 _DURABLE = {"on", "remote_apply"}
 _NEEDED = {
@@ -42,11 +45,6 @@ def reader_of(url: URL, patience: float) -> Engine:
 def writer_of(url: URL, patience: float) -> Engine:
     """Return the engine whose transactions write."""
     return _engine(url, patience, "READ COMMITTED", "-c synchronous_commit=on")
-
-
-def jot(connection: Any) -> None:
-    """Let this transaction be answered before it is flushed: a loss of power may undo it."""
-    connection.execute("SET LOCAL synchronous_commit TO off")
 
 
 def check(connection: Connection, location: str) -> None:

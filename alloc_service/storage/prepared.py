@@ -12,7 +12,7 @@ from sqlalchemy import BindParameter, ColumnElement, Dialect, LargeBinary, cast
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.sql.schema import Column
 
-from alloc_service.storage.engine import Reading
+from alloc_service.storage.transactions import Asking
 
 Convert: TypeAlias = Callable[[Any], Any]
 
@@ -36,7 +36,7 @@ class Prepared:
         self._statement = statement
         self._compiled: dict[str, _Compiled] = {}
 
-    def run(self, session: Reading, facts: Mapping[str, object]) -> Any:
+    def run(self, session: Asking, facts: Mapping[str, object]) -> Any:
         """Run it with these values; return the driver's cursor, and what it gives as it is.
 
         Raises:
@@ -51,7 +51,7 @@ class Prepared:
         cursor.execute(compiled.text, given)
         return cursor
 
-    def find(self, session: Reading, facts: Mapping[str, object]) -> Sequence[Any] | None:
+    def find(self, session: Asking, facts: Mapping[str, object]) -> Sequence[Any] | None:
         """Run it and return the one row that it finds, its values as Python's, or None."""
         rows = self.run(session, facts).fetchall()
         if not rows:
@@ -61,8 +61,8 @@ class Prepared:
             values[place] = read(values[place])
         return tuple(values)
 
-    def _of(self, session: Reading) -> _Compiled:
-        dialect = session.core.dialect
+    def _of(self, session: Asking) -> _Compiled:
+        dialect = session.dialect
         return self._compiled.get(dialect.name) or self._compile(dialect)
 
     def _compile(self, dialect: Dialect) -> _Compiled:

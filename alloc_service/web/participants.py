@@ -332,7 +332,7 @@ def _show_check(record: RecordToCheck, username: str, errors: Mapping[str, str])
 
 def _show_allocation(allocation: Allocation) -> Response:
     """Return the page of an allocation, as long as it would be for the arm with most to say."""
-    definition = lookups.read_definition(deps_here(), allocation.trial)
+    definition = allocation.definition
     page = render_template("allocation.html", definition=definition, allocation=allocation).encode()
     longest = max(_length(arm.code, arm.label, arm.instruction) for arm in definition.arms)
     own = _length(allocation.arm, allocation.label, allocation.instruction)

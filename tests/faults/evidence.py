@@ -18,9 +18,9 @@ from alloc_service.log.rules import fold
 from alloc_service.log.state import LogState
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import Assignment, LogNode
 from alloc_service.storage.tables import METADATA
+from alloc_service.storage.transactions import Reading
 from tests.faults.life import Life
 
 

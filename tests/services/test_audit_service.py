@@ -21,7 +21,7 @@ from alloc_service.services import audit, health, lists, reveal, trials
 from alloc_service.services.audit import LoggedActor
 from alloc_service.services.deps import FoldedLogs, SignedCheckpoint
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Reading
+from alloc_service.storage.transactions import Reading
 from tests.support.installation import Installation
 
 on_sqlite = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
@@ -254,6 +254,18 @@ def test_the_checkpoint_of_a_reveal_is_kept_by_the_next_act(active: Installation
     audit.store_checkpoint(active.deps, active.trial)
     assert checkpoints(active) == [*before, len(active.entries()) - 1, len(active.entries())]
     audit.store_checkpoint(active.deps, active.trial)
+
+
+def test_a_checkpoint_is_left_to_the_thread_that_stores_one_already(active: Installation) -> None:
+    active.allocate("P-001")
+    before = checkpoints(active)
+
+    with active.deps.logs.of(active.trial).storing:
+        audit.store_checkpoint(active.deps, active.trial)
+        assert checkpoints(active) == before
+    audit.store_checkpoint(active.deps, active.trial)
+
+    assert checkpoints(active) == [*before, len(active.entries())]
 
 
 def test_a_checkpoint_that_was_signed_meanwhile_is_not_forgotten() -> None:

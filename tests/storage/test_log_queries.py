@@ -11,8 +11,9 @@ from sqlalchemy import text
 
 from alloc_service.errors import AppendOnlyError, UnknownRecordError
 from alloc_service.storage import queries, triggers
-from alloc_service.storage.engine import Database, Reading
+from alloc_service.storage.engine import Database
 from alloc_service.storage.queries import EntryRow, HeadRow, NodeRow, SealedSlotRow
+from alloc_service.storage.transactions import Reading
 
 NODES = [NodeRow(1, 0, bytes([10]) * 32), NodeRow(1, 1, bytes([11]) * 32), NodeRow(2, 0, bytes(32))]
 

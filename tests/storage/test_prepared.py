@@ -8,10 +8,11 @@ from sqlalchemy import bindparam, insert, literal, select, text
 
 from alloc_service.errors import AppendOnlyError, ConstraintError, DatabaseError
 from alloc_service.storage import queries
-from alloc_service.storage.engine import Database, Reading
+from alloc_service.storage.engine import Database
 from alloc_service.storage.models import Reason
 from alloc_service.storage.prepared import Prepared, as_bytes
 from alloc_service.storage.tables import METADATA
+from alloc_service.storage.transactions import Reading
 
 REASONS = METADATA.tables["reason"]
 ASSIGNMENTS = METADATA.tables["assignment"]

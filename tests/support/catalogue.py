@@ -14,6 +14,7 @@ from babel.messages.pofile import write_po
 WEB = Path(__file__).parents[2] / "alloc_service" / "web"
 CATALOGUE = WEB / "translations" / "en" / "LC_MESSAGES" / "messages.po"
 _METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
+_KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2)}
 _MADE = datetime(2026, 1, 1, tzinfo=UTC)  # the same strings give the same bytes
 
 
@@ -29,7 +30,7 @@ def read_strings() -> Catalog:
         fuzzy=False,
     )
     options = {"templates/**.html": {"trimmed": "true"}}
-    found = extract_from_dir(str(WEB), _METHODS, options, keywords={"_": None, "gettext": None})
+    found = extract_from_dir(str(WEB), _METHODS, options, keywords=_KEYWORDS)
     for name, _line, message, comments, context in sorted(found, key=lambda it: (it[0], it[1])):
         catalogue.add(message, None, [(name, 0)], auto_comments=comments, context=context)
     return catalogue

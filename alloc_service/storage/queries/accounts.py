@@ -8,10 +8,10 @@ from sqlalchemy import bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from alloc_service.errors import UnknownRecordError
-from alloc_service.storage.engine import Reading
 from alloc_service.storage.people import Account, RoleGrant
 from alloc_service.storage.prepared import Prepared
 from alloc_service.storage.tables import METADATA
+from alloc_service.storage.transactions import Asking
 
 _accounts = METADATA.tables["account"]
 _grants = METADATA.tables["role_grant"]
@@ -48,7 +48,7 @@ _ROLES_NOW = Prepared(
 )
 
 
-def find_credentials(session: Reading, username: str) -> Credentials | None:
+def find_credentials(session: Asking, username: str) -> Credentials | None:
     """Return what the password of a user name is checked against, or None."""
     row = _CREDENTIALS.find(session, {"username": username})
     return None if row is None else Credentials(*row)
@@ -89,7 +89,7 @@ def list_grants(session: Session, account_id: UUID) -> list[RoleGrant]:
 
 
 def list_roles_now(
-    session: Reading, account_id: UUID, trial_id: str
+    session: Asking, account_id: UUID, trial_id: str
 ) -> list[tuple[str, str | None]]:
     """Return the roles and sites that an account may act in now; none where it may not act.
 

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, select, text
 
-from alloc_service.storage.engine import Reading
 from alloc_service.storage.prepared import Prepared
 from alloc_service.storage.tables import METADATA
+from alloc_service.storage.transactions import Asking, Reading
 
 _checkpoints = METADATA.tables["checkpoint"]
 
@@ -32,7 +32,7 @@ _ADD = Prepared(
 )
 
 
-def add_checkpoint(session: Reading, trial_id: str, size: int, note: str) -> None:
+def add_checkpoint(session: Asking, trial_id: str, size: int, note: str) -> None:
     """Keep a note; the one that is there for this size stays."""
     _ADD.run(session, {"trial": trial_id, "size": size, "note": note})
 

@@ -8,10 +8,10 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from alloc_service.errors import UnknownRecordError
-from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import Assignment, Enrolment
 from alloc_service.storage.prepared import Prepared, as_bytes
 from alloc_service.storage.tables import METADATA
+from alloc_service.storage.transactions import Asking, Reading
 
 _assignments = METADATA.tables["assignment"]
 _enrolments = METADATA.tables["enrolment"]
@@ -75,7 +75,7 @@ def lock_enrolment(session: Reading, enrolment_id: UUID) -> EnrolmentRow:
     return _read_enrolment(session, enrolment_id, locked=True)
 
 
-def read_enrolment(session: Reading, enrolment_id: UUID) -> EnrolmentRow:
+def read_enrolment(session: Asking, enrolment_id: UUID) -> EnrolmentRow:
     """Return an enrolment.
 
     Raises:
@@ -177,7 +177,7 @@ def count_assigned(session: Session, trial_id: str) -> dict[tuple[int, int], int
     return {(number, stratum): count for number, stratum, count in rows}
 
 
-def _read_enrolment(session: Reading, enrolment_id: UUID, *, locked: bool) -> EnrolmentRow:
+def _read_enrolment(session: Asking, enrolment_id: UUID, *, locked: bool) -> EnrolmentRow:
     statement = _ENROLMENT_LOCKED if locked else _ENROLMENT
     row = statement.find(session, {"enrolment": enrolment_id})
     if row is None:

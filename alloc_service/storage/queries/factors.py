@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from alloc_service.storage.engine import Transaction
 from alloc_service.storage.people import RecoveryCode, SecondFactor
+from alloc_service.storage.transactions import Transaction
 
 
 def find_factor(session: Session, account_id: UUID) -> SecondFactor | None:

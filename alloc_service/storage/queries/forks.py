@@ -4,7 +4,6 @@ from datetime import datetime
 
 from sqlalchemy import delete, func, insert, literal, select, update
 
-from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import (
     Assignment,
     Checkpoint,
@@ -16,6 +15,7 @@ from alloc_service.storage.models import (
     LogNode,
 )
 from alloc_service.storage.tables import METADATA
+from alloc_service.storage.transactions import Reading
 
 _entries = METADATA.tables["log_entry"]
 _assignments = METADATA.tables["assignment"]

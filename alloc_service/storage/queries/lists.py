@@ -9,7 +9,6 @@ from sqlalchemy import and_, bindparam, delete, insert, select
 from sqlalchemy.orm import Session
 
 from alloc_service.errors import UnknownRecordError
-from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import (
     EscrowConfirmation,
     EscrowFile,
@@ -20,6 +19,7 @@ from alloc_service.storage.prepared import Prepared, as_bytes
 from alloc_service.storage.queries.log import NodeRow
 from alloc_service.storage.queries.places import Place, at_places, facts_of, in_chunks
 from alloc_service.storage.tables import METADATA
+from alloc_service.storage.transactions import Reading
 
 _CHUNK = 1_000
 

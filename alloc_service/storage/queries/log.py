@@ -11,11 +11,14 @@ from typing import NamedTuple
 from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from alloc_service.errors import UnknownRecordError
-from alloc_service.storage.engine import Reading, Transaction
 from alloc_service.storage.prepared import Prepared, as_bytes
 from alloc_service.storage.queries.places import Place, at_places, facts_of, in_chunks
 from alloc_service.storage.tables import METADATA
+from alloc_service.storage.transactions import Reading, Transaction
 
+# Chunks grow: who wants a page reads few, and PostgreSQL, as long as it has not counted the rows
+# of a log that came all at once, finds few by the key and sorts them all for many.
+_FIRST_CHUNK = 64
 _CHUNK = 1_000
 _FEW = 20  # an append's
 _BEYOND = 2**31 - 1  # the largest integer of both databases; no log is as long
@@ -150,22 +153,22 @@ def read_entry(session: Reading, trial_id: str, seq: int) -> EntryRow:
 
 def read_entries(session: Reading, trial_id: str, since: int = 0) -> Iterator[EntryRow]:
     """Yield every stored entry from `since` on, in order, also past one that is missing."""
-    facts = {"trial": trial_id, "since": since, "most": _CHUNK}
-    while True:
-        rows = _ENTRIES_SINCE.run(session, facts).fetchall()
+    facts = {"trial": trial_id, "since": since}
+    for most in _chunks():
+        rows = _ENTRIES_SINCE.run(session, {**facts, "most": most}).fetchall()
         yield from (EntryRow(*row) for row in rows)
-        if len(rows) < _CHUNK:
+        if len(rows) < most:
             return
         facts["since"] = rows[-1][0] + 1
 
 
 def read_entries_back(session: Reading, trial_id: str, before: int = _BEYOND) -> Iterator[EntryRow]:
     """Yield every stored entry below `before`, the last one first; read no further than asked."""
-    facts = {"trial": trial_id, "before": min(before, _BEYOND), "most": _CHUNK}
-    while True:
-        rows = _ENTRIES_BEFORE.run(session, facts).fetchall()
+    facts = {"trial": trial_id, "before": min(before, _BEYOND)}
+    for most in _chunks():
+        rows = _ENTRIES_BEFORE.run(session, {**facts, "most": most}).fetchall()
         yield from (EntryRow(*row) for row in rows)
-        if len(rows) < _CHUNK:
+        if len(rows) < most:
             return
         facts["before"] = rows[-1][0]
 
@@ -232,6 +235,13 @@ def replace_log_nodes(session: Reading, trial_id: str, nodes: Sequence[NodeRow])
     """Put these in the place of all nodes of a log: they are derived, and can be made anew."""
     session.core.execute(delete(_nodes).where(_nodes.c.trial_id == trial_id))
     _add_nodes(session, trial_id, nodes)
+
+
+def _chunks() -> Iterator[int]:
+    most = _FIRST_CHUNK
+    while True:
+        yield most
+        most = min(2 * most, _CHUNK)
 
 
 def _read_head(session: Reading, trial_id: str, locked: bool) -> HeadRow:

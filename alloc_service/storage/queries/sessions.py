@@ -8,10 +8,10 @@ from sqlalchemy import ColumnElement, Integer, bindparam, delete, select, text, 
 from sqlalchemy.orm import Session
 
 from alloc_service.storage.columns import UtcDateTime
-from alloc_service.storage.engine import Reading, Transaction
 from alloc_service.storage.people import WebSession
 from alloc_service.storage.prepared import Prepared
 from alloc_service.storage.tables import METADATA
+from alloc_service.storage.transactions import Asking, Transaction
 
 _accounts = METADATA.tables["account"]
 _sessions = METADATA.tables["web_session"]
@@ -91,7 +91,7 @@ _FORGET = Prepared(
 )
 
 
-def find_open_session(session: Reading, token_sha256: bytes) -> SessionRow | None:
+def find_open_session(session: Asking, token_sha256: bytes) -> SessionRow | None:
     """Return a session that nobody ended, of an account that may act, or None."""
     row = _OPEN.find(session, {"token": token_sha256})
     return None if row is None else SessionRow(*row)
@@ -136,9 +136,7 @@ def remove_sessions_before(tx: Transaction, moment: datetime) -> None:
     tx.execute(delete(WebSession).where(WebSession.seen_at < moment))
 
 
-def count_try(
-    tx: Transaction, name_sha256: str, address: str, now: datetime, since: datetime
-) -> Tries:
+def count_try(tx: Asking, name_sha256: str, address: str, now: datetime, since: datetime) -> Tries:
     """Count a try at a name from an address, and return those since a moment, with this one."""
     facts = {"name": name_sha256, "address": address, "now": now, "since": since}
     row = _COUNT.find(tx, facts)
@@ -146,7 +144,7 @@ def count_try(
     return Tries(*row)
 
 
-def forget_tries(tx: Transaction, name_sha256: str, address: str, since: datetime) -> None:
+def forget_tries(tx: Asking, name_sha256: str, address: str, since: datetime) -> None:
     """Forget the tries at a name from an address, and whatever began before a moment."""
     _FORGET.run(tx, {"name": name_sha256, "address": address, "since": since})
 

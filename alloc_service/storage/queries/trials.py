@@ -4,10 +4,10 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from alloc_service.errors import UnknownRecordError
-from alloc_service.storage.engine import Reading
 from alloc_service.storage.models import LogHead, Reason, Trial
 from alloc_service.storage.prepared import Prepared, as_bytes
 from alloc_service.storage.tables import METADATA
+from alloc_service.storage.transactions import Asking
 
 _trials = METADATA.tables["trial"]
 _DEFINITION = Prepared(
@@ -37,7 +37,7 @@ def read_trial(session: Session, trial_id: str) -> Trial:
     return trial
 
 
-def read_definition(session: Reading, trial_id: str) -> bytes:
+def read_definition(session: Asking, trial_id: str) -> bytes:
     """Return the stored definition of a trial.
 
     Raises:
