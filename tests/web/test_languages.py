@@ -30,7 +30,7 @@ def speaking(app: Flask, tmp_path: Path) -> Flask:
         if isinstance(message.id, tuple):
             catalogue.add(message.id, tuple(bracketed(text) for text in message.id))
         elif message.id:
-            catalogue.add(message.id, bracketed(message.id))
+            catalogue.add(message.id, bracketed(str(message.id)))
     folder = tmp_path / LANGUAGE / "LC_MESSAGES"
     folder.mkdir(parents=True)
     with (folder / "messages.mo").open("wb") as file:
