@@ -137,12 +137,13 @@ def test_no_page_of_the_manager_violates_a_rule(house: House, visit: Visit) -> N
     press(manager, "Pause the trial", "pause, refused", {"code": "Not a code"})
     press(manager, "Pause the trial", "paused", REASON)
     press(manager, f"Pause {SITE}", "site paused")
+    look(manager, f"{HERE}/lists/2/activate")
     press(manager, "Activate list 2", "list active")
     look(manager, f"{HERE}/conduct/close")
     press(manager, "Close the trial for ever", "close, refused", REASON)
     press(manager, "Close the trial for ever", "closed", {**REASON, "confirm": TRIAL})
 
-    require_none(manager, 12)
+    require_none(manager, 13)
 
 
 def test_no_page_of_the_administrator_violates_a_rule(visit: Visit, tmp_path: Path) -> None:
