@@ -4,7 +4,7 @@ A one-time password is shown in the answer to the POST that made it, and nowhere
 changes their own account or roles here; the services refuse it, whatever a page offers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -220,13 +220,29 @@ def _done(username: str, told: str) -> ResponseReturnValue:
 def _show(username: str, errors: Mapping[str, str]) -> str:
     found = _read(username)
     held = lookups.list_own_roles(deps_here(), person_here())
+    trials = [trial for trial in held if trial]  # an administrator is one in each
     return render_template(
         "user.html",
         history=found, account=found.account, typed=request.form, errors=errors,
         own=_is_own(found), administers=_administers(found),
         roles=[(str(role), _(ROLE_NAMES[role])) for role in Role],
-        trials=[(trial, trial) for trial in held if trial],  # an administrator is one in each
+        trials=[(trial, trial) for trial in trials], sites=_list_sites(trials),
     )  # fmt: skip
+
+
+def _list_sites(trials: Sequence[str]) -> list[tuple[str, str]]:
+    """Return every site to choose: code and words, with its trials where there are several."""
+    names: dict[str, str] = {}
+    held: dict[str, list[str]] = {}
+    for trial in trials:
+        for site in lookups.read_definition(deps_here(), trial).sites:
+            names.setdefault(site.code, site.name)
+            held.setdefault(site.code, []).append(trial)
+    several = len(trials) > 1
+    return [
+        (code, f"{code}, {name} ({', '.join(held[code])})" if several else f"{code}, {name}")
+        for code, name in names.items()
+    ]
 
 
 def _show_administrator(template: str, username: str, errors: Mapping[str, str]) -> str:

@@ -8,12 +8,14 @@ import pytest
 from markupsafe import escape
 
 from alloc_service.permissions import Grant, Role
-from alloc_service.services import accounts
+from alloc_service.services import accounts, trials
+from alloc_service.trial.definition import TrialDefinition
 from tests.support.browser import Browser
 from tests.support.installation import Installation
 from tests.support.typed import NO_TEXT, TYPED
 
 NEW = {"username": "mei", "person": "p-mei", "name": "Dr Mei Lin", "organization": "XA01"}
+OPTIONS = re.compile(r'<option value="([^"]*)"(?: selected)?>([^<]*)</option>')
 ONCE = re.compile(r'<code class="once">([^<]+)</code>')
 
 MAKE = "/users/guest/administrator"
@@ -32,6 +34,11 @@ def admin(browse: Browse) -> Browser:
 
 def role(trial: str = "TEST-SMALL", role: str = "dmc", site: str = "") -> dict[str, str]:
     return {"trial": trial, "role": role, "site": site}
+
+
+def sites_of(browser: Browser) -> list[tuple[str, str]]:
+    """Return the sites that a page offers: code and words."""
+    return OPTIONS.findall(browser.page.partition('id="site"')[2])
 
 
 def shown_once(browser: Browser) -> str:
@@ -226,10 +233,36 @@ def test_a_site_that_there_is_not_is_refused_beside_the_field(
     assert admin.answer.status_code == 422
     assert list(admin.errors) == ["site"]
     assert "Its sites are: XA01, BE02" in admin.errors["site"]
-    assert f'value="{escape(site)}"' in admin.page
+    assert '<option value="">no site</option>' in admin.page
     assert '<option value="TEST-SMALL" selected>' in admin.page
     assert 'value="physician" id="role" checked' in admin.page
     assert active.state().size == size
+
+
+def test_a_site_is_chosen_from_those_of_the_trials(active: Installation, admin: Browser) -> None:
+    names = {site.code: escape(site.name) for site in active.definition.sites}
+    admin.get("/users/guest")
+    assert sites_of(admin) == [
+        ("", "no site"), ("XA01", f"XA01, {names['XA01']}"), ("BE02", f"BE02, {names['BE02']}"),
+    ]  # fmt: skip
+
+    other = active.definition.model_dump(by_alias=True, exclude_none=True)
+    other |= {"id": "TEST-OTHER", "sites": [other["sites"][0], other["sites"][1]]}
+    other["sites"][1] |= {"code": "LY03", "name": "A <third> site"}
+    definition = TrialDefinition.model_validate(other)
+    trials.create(active.deps, active.people["admin"], definition)
+    admin.get("/users/guest")
+    assert sites_of(admin) == [
+        ("", "no site"),
+        ("XA01", f"XA01, {names['XA01']} (TEST-OTHER, TEST-SMALL)"),
+        ("LY03", "LY03, A &lt;third&gt; site (TEST-OTHER)"),
+        ("BE02", f"BE02, {names['BE02']} (TEST-SMALL)"),
+    ]
+    admin.post("/users/guest/roles", role(role="physician", site="LY03"))
+    assert "Its sites are: XA01, BE02" in admin.errors["site"]
+    assert '<option value="LY03" selected>' in admin.page
+    admin.post("/users/guest/roles", role(trial="TEST-OTHER", role="physician", site="LY03"))
+    assert "Physician TEST-OTHER, site LY03" in admin.words
 
 
 @pytest.mark.parametrize(
@@ -274,7 +307,7 @@ def test_roles_that_exclude_each_other_are_refused_with_the_reason_and_nothing_i
     assert admin.answer.status_code == 422
     assert "holds or ever held statistician in this trial" in admin.errors["role"]
     assert 'value="physician" id="role" checked' in admin.page
-    assert 'value="XA01"' in admin.page
+    assert '<option value="XA01" selected>' in admin.page
     assert active.state().size == size
 
 
