@@ -130,12 +130,15 @@ def list_administrators(session: Reading) -> list[str]:
 def end_grant(
     deps: Deps, administrator: Person, trial_id: str, username: str, grant: Grant
 ) -> Entry:
-    """End somebody's role in a trial, from the next act on.
+    """End somebody's role in a trial, from the next act on, through each of their accounts.
+
+    The log names the person: after this entry none of their accounts may hold the role there.
 
     Raises:
         NotAllowedError: The actor is no administrator.
         SelfGrantError: One's own.
-        AccountError: The person does not hold it now.
+        AccountError: The account does not hold it now, or the person administers the whole
+            installation, and with it this trial.
     """
     with audit.writing(deps, trial_id) as tx:
         log = audit.open_log(deps, tx, trial_id)
@@ -143,10 +146,13 @@ def end_grant(
         account = find_account(tx, username)
         if account.person_id == administrator.id:
             raise SelfGrantError
-        held = _held_now(tx, account, trial_id, grant)
-        if not held:
+        if not _held_now(tx, account, trial_id, grant):
             raise AccountError(username=username, rule=f"it does not hold the role {grant.role}")
-        for row in held:
+        same = queries.list_accounts_of_person(tx, account.person_id)
+        if any(_held_now(tx, one, None, grant) for one in same):
+            rule = "the person administers the whole installation: end that role instead"
+            raise AccountError(username=username, rule=rule)
+        for row in (row for one in same for row in _held_now(tx, one, trial_id, grant)):
             row.ended_at = deps.clock()
         return log.append("grant.ended", actor, _subject(account, grant))
 
