@@ -174,6 +174,33 @@ def revoke(trial: str, user: str, role: str, site: str, claim: Claim) -> None:
     screen.good(f"{user} is no longer {role}{f' of site {site}' if site else ''} in {trial}.")
 
 
+@command("add-administrator", "alloc user add-administrator bo --as ada", user_command)
+@click.argument("user")
+@acts_as
+def add_administrator(user: str, claim: Claim) -> None:
+    """Make somebody an administrator of the whole installation; you are one.
+
+    They run accounts, roles and backups in every trial, and never enrol, make or approve a list
+    or sit on a committee in any; each trial logs it.
+    """
+    deps = open_service()
+    accounts.add_administrator(deps, sign_in(deps, claim), user)
+    screen.good(f"{user} is an administrator of the whole installation.")
+
+
+@command("end-administrator", "alloc user end-administrator bo --as ada", user_command)
+@click.argument("user")
+@acts_as
+def end_administrator(user: str, claim: Claim) -> None:
+    """End somebody's part in the whole installation, from their next act on; you are another.
+
+    It ends through every account of theirs and in every trial, each of which logs it.
+    """
+    deps = open_service()
+    accounts.end_administrator(deps, sign_in(deps, claim), user)
+    screen.good(f"{user} is no longer an administrator.")
+
+
 @command("list", "alloc user list --as ada", user_command)
 @acts_as
 @as_json

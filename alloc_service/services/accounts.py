@@ -24,6 +24,7 @@ from alloc_service.services.deps import Deps
 from alloc_service.services.grants import (
     add_administrator,
     add_grant,
+    end_administrator,
     end_grant,
     list_administrators,
     make_grant,
@@ -58,6 +59,7 @@ __all__ = [
     "change_password",
     "create_first_administrator",
     "disable_account",
+    "end_administrator",
     "end_grant",
     "find_faults",
     "find_person",
@@ -206,6 +208,7 @@ def disable_account(deps: Deps, administrator: Person, username: str) -> None:
         AccountError: There is no such account, or it is disabled.
     """
     with deps.database.write() as tx:
+        queries.lock_administrators(tx)  # two who disable each other leave none
         require_administrator(tx, administrator)
         account = _find_of_another(tx, administrator, username)
         account.disabled_at = deps.clock()

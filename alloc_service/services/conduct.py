@@ -6,6 +6,8 @@ and no block of a list, nor how far a list is used up: none of it is in what is 
 
 from dataclasses import dataclass
 
+from alloc_service.errors import UnknownRecordError
+from alloc_service.log.entry import Entry
 from alloc_service.permissions import Action
 from alloc_service.services import accounts, audit, enrolments
 from alloc_service.services.accounts import Person
@@ -67,6 +69,37 @@ class Conduct:
     lists: tuple[ListStanding, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """What somebody should know of a list before it is activated, which is never undone.
+
+    Attributes:
+        trial: Trial id.
+        title: The trial's.
+        trial_state: open, paused or closed.
+        number: List number.
+        state: The furthest that it came: frozen, sealed, approved, active or retired.
+        sealed_by: Id of the person, or "" before it is sealed.
+        sealed_at: When, as the log writes it.
+        approved_by: Id of the person, or "" before it is approved.
+        approved_at: When, as the log writes it.
+        root_checked: Whether who approved it had made it again and compared its root.
+        root_equal: Whether the last logged regeneration gave its root; none where none is logged.
+    """
+
+    trial: str
+    title: str
+    trial_state: str
+    number: int
+    state: str
+    sealed_by: str
+    sealed_at: str
+    approved_by: str
+    approved_at: str
+    root_checked: bool
+    root_equal: bool | None
+
+
 def read_conduct(deps: Deps, person: Person, trial_id: str) -> Conduct:
     """Return how a trial stands, as its log says.
 
@@ -93,3 +126,43 @@ def read_conduct(deps: Deps, person: Person, trial_id: str) -> Conduct:
             for number, known in sorted(state.lists.items())
         ),
     )
+
+
+def read_activation(deps: Deps, person: Person, trial_id: str, number: int) -> Activation:
+    """Return what an activation of a list means, as the log says.
+
+    Raises:
+        NotAllowedError: The person may not activate a list of this trial now.
+        UnknownRecordError: There is no such list.
+        LogDamagedError: The stored log does not fold.
+    """
+    last: dict[str, Entry] = {}
+
+    def keep_last(entry: Entry) -> None:
+        if entry.body.get("list") == number:
+            last[entry.type] = entry
+
+    with deps.database.read() as session:
+        accounts.require(session, person, Action.ACTIVATE_LIST, trial_id)
+        definition = enrolments.definition_of(session, trial_id)
+        state = audit.read_state(session, trial_id, keep_last)
+    if number not in state.lists:
+        raise UnknownRecordError(what="list of this number in trial", name=trial_id)
+    known, again = state.lists[number], last.get("list.regenerated")
+    return Activation(
+        trial=trial_id,
+        title=definition.title,
+        trial_state=state.trial,
+        number=number,
+        state=known.step,
+        sealed_by=known.sealed_by,
+        sealed_at=_time_of(last.get("list.sealed")),
+        approved_by=known.approved_by,
+        approved_at=_time_of(last.get("list.approved")),
+        root_checked=known.root_checked,
+        root_equal=again.body["root_equal"] if again else None,
+    )
+
+
+def _time_of(entry: Entry | None) -> str:
+    return entry.time if entry else ""

@@ -68,9 +68,7 @@ def add_administrator(deps: Deps, administrator: Person, username: str) -> None:
         DisjointRolesError: The person ever held a role in a trial that excludes this one.
     """
     grant = Grant(Role.ADMINISTRATOR)
-    with deps.database.read() as session:
-        trials = sorted(trial.id for trial in queries.list_trials(session))
-    with audit.writing(deps, *trials) as tx:
+    with audit.writing(deps, *_every_trial(deps)) as tx:
         actor = require_administrator(tx, administrator)
         account = find_enabled(tx, username)
         if account.person_id == administrator.id:
@@ -82,6 +80,38 @@ def add_administrator(deps: Deps, administrator: Person, username: str) -> None:
         for trial_id in sorted(trial.id for trial in queries.list_trials(tx)):
             log = audit.open_log(deps, tx, trial_id)
             log.append("grant.added", actor, _subject(account, grant))
+
+
+def end_administrator(deps: Deps, administrator: Person, username: str) -> None:
+    """End somebody's part in the whole installation; every trial's log says so.
+
+    It ends for the person: through each of their accounts, and in each trial that they
+    administer alone, for a log names persons and cannot keep these apart. Nobody ends their
+    own, so that one administrator always remains.
+
+    Raises:
+        NotAllowedError: The actor is no administrator.
+        SelfGrantError: One's own.
+        AccountError: There is no such account, or it does not administer the installation.
+    """
+    grant = Grant(Role.ADMINISTRATOR)
+    with audit.writing(deps, *_every_trial(deps)) as tx:
+        trials = sorted(trial.id for trial in queries.list_trials(tx))
+        logs = [audit.open_log(deps, tx, trial_id) for trial_id in trials]
+        queries.lock_administrators(tx)
+        actor = require_administrator(tx, administrator)
+        account = find_account(tx, username)
+        if account.person_id == administrator.id:
+            raise SelfGrantError
+        if not _held_now(tx, account, None, grant):
+            rule = "it does not administer the whole installation"
+            raise AccountError(username=username, rule=rule)
+        for row in _administered_now(tx, account.person_id):
+            row.ended_at = deps.clock()
+        for log in logs:
+            # A trial that was created after the account was disabled never named them.
+            if grant.role in log.state.roles.get(account.person_id, set()):
+                log.append("grant.ended", actor, _subject(account, grant))
 
 
 def list_administrators(session: Reading) -> list[str]:
@@ -100,12 +130,15 @@ def list_administrators(session: Reading) -> list[str]:
 def end_grant(
     deps: Deps, administrator: Person, trial_id: str, username: str, grant: Grant
 ) -> Entry:
-    """End somebody's role in a trial, from the next act on.
+    """End somebody's role in a trial, from the next act on, through each of their accounts.
+
+    The log names the person: after this entry none of their accounts may hold the role there.
 
     Raises:
         NotAllowedError: The actor is no administrator.
         SelfGrantError: One's own.
-        AccountError: The person does not hold it now.
+        AccountError: The account does not hold it now, or the person administers the whole
+            installation, and with it this trial.
     """
     with audit.writing(deps, trial_id) as tx:
         log = audit.open_log(deps, tx, trial_id)
@@ -113,10 +146,13 @@ def end_grant(
         account = find_account(tx, username)
         if account.person_id == administrator.id:
             raise SelfGrantError
-        held = _held_now(tx, account, trial_id, grant)
-        if not held:
+        if not _held_now(tx, account, trial_id, grant):
             raise AccountError(username=username, rule=f"it does not hold the role {grant.role}")
-        for row in held:
+        same = queries.list_accounts_of_person(tx, account.person_id)
+        if any(_held_now(tx, one, None, grant) for one in same):
+            rule = "the person administers the whole installation: end that role instead"
+            raise AccountError(username=username, rule=rule)
+        for row in (row for one in same for row in _held_now(tx, one, trial_id, grant)):
             row.ended_at = deps.clock()
         return log.append("grant.ended", actor, _subject(account, grant))
 
@@ -154,6 +190,21 @@ def _held_now(
         and row.ended_at is None
         and Grant(Role(row.role), row.site or "") == grant
     ]
+
+
+def _administered_now(session: Reading, person: str) -> list[RoleGrant]:
+    """Return the rows that make a person an administrator now, anywhere."""
+    return [
+        row
+        for account in queries.list_accounts_of_person(session, person)
+        for row in queries.list_grants(session, account.id)
+        if row.role == Role.ADMINISTRATOR and row.ended_at is None
+    ]
+
+
+def _every_trial(deps: Deps) -> list[str]:
+    with deps.database.read() as session:
+        return sorted(trial.id for trial in queries.list_trials(session))
 
 
 def _held_in(session: Reading, person: str, trial_id: str | None = None) -> set[Role]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
+from alloc_service.errors import DatabaseError
 from alloc_service.services import accounts, second_factor, throttle
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
@@ -102,17 +103,29 @@ def begin(deps: Deps, username: str, password: str, browser: Browser) -> SignedI
 
 
 def find(deps: Deps, token: str) -> SignedIn | None:
-    """Return who is signed in with a token, and note the request; None where nobody is."""
+    """Return who is signed in with a token, and note the request; None where nobody is.
+
+    A note that the database refuses is left out, so that what is only read can still be read
+    where nothing can be written; the session then ends earlier.
+
+    Raises:
+        DatabaseError: The database could not be read.
+    """
     now = deps.clock()
     with deps.database.ask() as session:
         row = queries.find_open_session(session, _hash(token))
     if row is None or now >= min(row.seen_at + IDLE, row.began_at + LONGEST):
         return None
+    seen_at = now
     if now - row.seen_at >= _NOTED_EVERY:
-        with deps.database.write() as tx:
-            queries.touch_session(tx, _hash(token), now)
+        try:
+            # Not durable: a loss of power may end a session earlier, too.
+            with deps.database.jot() as tx:
+                queries.touch_session(tx, _hash(token), now)
+        except DatabaseError:
+            seen_at = row.seen_at
     person = Person(row.account, row.person, row.name, row.organization)
-    ends_at = min(now + IDLE, row.began_at + LONGEST)
+    ends_at = min(seen_at + IDLE, row.began_at + LONGEST)
     return SignedIn(person, row.username, ends_at, row.proved, token)
 
 

@@ -100,9 +100,17 @@ def pause_site(trial: str, site: str) -> ResponseReturnValue:
     return _change_site(trial, site, _("Site %(site)s is paused.", site=site), active=False)
 
 
-@pages.post("/trials/<trial:trial>/lists/<int:number>/activate")
+@pages.get("/trials/<trial:trial>/lists/<int:number>/activate")
 @allow(Action.ACTIVATE_LIST)
 def activate_list(trial: str, number: int) -> ResponseReturnValue:
+    """Say what an activation does and who vouches for the list, and ask whether it is meant."""
+    found = conduct.read_activation(deps_here(), person_here(), trial, number)
+    return render_template("activate_list.html", activation=found)
+
+
+@pages.post("/trials/<trial:trial>/lists/<int:number>/activate")
+@allow(Action.ACTIVATE_LIST)
+def take_activate_list(trial: str, number: int) -> ResponseReturnValue:
     """Test-open every slot of an approved list, and activate it."""
     try:
         lists.activate(deps_here(), person_here(), trial, number)

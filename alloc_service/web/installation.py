@@ -50,7 +50,7 @@ def take_trial() -> ResponseReturnValue:
         told = ngettext("The file has %(num)s fault.", "The file has %(num)s faults.", count)
         return _show_new(told, error.problems), 422
     if definition is None:
-        return _show_new(_("Choose the file of the definition."), ()), 422
+        return _show_new(_("Definition: choose its file."), ()), 422
     try:
         trial = trials.create(deps_here(), person_here(), definition)
     except TrialExistsError:

@@ -4,7 +4,7 @@ A one-time password is shown in the answer to the POST that made it, and nowhere
 changes their own account or roles here; the services refuse it, whatever a page offers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -125,6 +125,51 @@ def end_role(username: str) -> ResponseReturnValue:
     return _done(username, _("The role has ended; it opens nothing more."))
 
 
+@pages.get("/users/<username>/administrator")
+@allow(Action.CHANGE_USERS)
+def make_administrator(username: str) -> ResponseReturnValue:
+    """Say what an administrator of the whole installation is, and ask whether it is meant."""
+    return _show_administrator("make_administrator.html", username, {}), 200
+
+
+@pages.post("/users/<username>/administrator")
+@allow(Action.CHANGE_USERS)
+def take_administrator(username: str) -> ResponseReturnValue:
+    """Make somebody an administrator of the whole installation."""
+    try:
+        accounts.add_administrator(deps_here(), person_here(), username)
+    except DisjointRolesError as error:
+        role = _(ROLE_NAMES[Role(str(error.facts["held"]))])
+        told = _(
+            "Nothing was changed: this person holds, or once held, the role %(role)s in a trial, "
+            "and an administrator has no part in any. It takes another person.", role=role,
+        )  # fmt: skip
+        return _show_administrator("make_administrator.html", username, {"account": told}), 422
+    except AccountError as error:
+        errors = {"account": _rule_of(error)}
+        return _show_administrator("make_administrator.html", username, errors), 422
+    return _done(username, _("This person administers the whole installation from now on."))
+
+
+@pages.get("/users/<username>/administrator/end")
+@allow(Action.CHANGE_USERS)
+def end_administrator(username: str) -> ResponseReturnValue:
+    """Say what ends with the role in the whole installation, and ask whether it is meant."""
+    return _show_administrator("end_administrator.html", username, {}), 200
+
+
+@pages.post("/users/<username>/administrator/end")
+@allow(Action.CHANGE_USERS)
+def take_end_administrator(username: str) -> ResponseReturnValue:
+    """End somebody's role in the whole installation."""
+    try:
+        accounts.end_administrator(deps_here(), person_here(), username)
+    except AccountError as error:
+        errors = {"account": _rule_of(error)}
+        return _show_administrator("end_administrator.html", username, errors), 422
+    return _done(username, _("This person administers nothing any more."))
+
+
 def _holds(row: AccountRow, wanted: str) -> bool:
     texts = (row.username, row.person, row.name, row.organization)
     return any(wanted in text.casefold() for text in texts)
@@ -176,13 +221,46 @@ def _done(username: str, told: str) -> ResponseReturnValue:
 def _show(username: str, errors: Mapping[str, str]) -> str:
     found = _read(username)
     held = lookups.list_own_roles(deps_here(), person_here())
+    trials = [trial for trial in held if trial]  # an administrator is one in each
     return render_template(
         "user.html",
         history=found, account=found.account, typed=request.form, errors=errors,
-        own=found.account.person == person_here().id,
+        own=_is_own(found), administers=_administers(found),
         roles=[(str(role), _(ROLE_NAMES[role])) for role in Role],
-        trials=[(trial, trial) for trial in held if trial],  # an administrator is one in each
+        trials=[(trial, trial) for trial in trials], sites=_list_sites(trials),
     )  # fmt: skip
+
+
+def _list_sites(trials: Sequence[str]) -> list[tuple[str, str]]:
+    """Return every site to choose: code and words, with its trials where there are several."""
+    names: dict[str, str] = {}
+    held: dict[str, list[str]] = {}
+    for trial in trials:
+        for site in lookups.read_definition(deps_here(), trial).sites:
+            names.setdefault(site.code, site.name)
+            held.setdefault(site.code, []).append(trial)
+    several = len(trials) > 1
+    return [
+        (code, f"{code}, {name} ({', '.join(held[code])})" if several else f"{code}, {name}")
+        for code, name in names.items()
+    ]
+
+
+def _show_administrator(template: str, username: str, errors: Mapping[str, str]) -> str:
+    found = _read(username)
+    return render_template(
+        template,
+        account=found.account, errors=errors, own=_is_own(found), administers=_administers(found),
+    )  # fmt: skip
+
+
+def _is_own(history: AccountHistory) -> bool:
+    return history.account.person == person_here().id
+
+
+def _administers(history: AccountHistory) -> bool:
+    """Tell whether an account administers the whole installation, be it disabled or not."""
+    return any(not held.trial and held.ended_at is None for held in history.roles)
 
 
 def _show_new(faults: Mapping[str, InputError]) -> str:

@@ -137,12 +137,13 @@ def test_no_page_of_the_manager_violates_a_rule(house: House, visit: Visit) -> N
     press(manager, "Pause the trial", "pause, refused", {"code": "Not a code"})
     press(manager, "Pause the trial", "paused", REASON)
     press(manager, f"Pause {SITE}", "site paused")
+    look(manager, f"{HERE}/lists/2/activate")
     press(manager, "Activate list 2", "list active")
     look(manager, f"{HERE}/conduct/close")
     press(manager, "Close the trial for ever", "close, refused", REASON)
     press(manager, "Close the trial for ever", "closed", {**REASON, "confirm": TRIAL})
 
-    require_none(manager, 12)
+    require_none(manager, 13)
 
 
 def test_no_page_of_the_administrator_violates_a_rule(visit: Visit, tmp_path: Path) -> None:
@@ -156,15 +157,20 @@ def test_no_page_of_the_administrator_violates_a_rule(visit: Visit, tmp_path: Pa
     press(ada, "Give the role", "role, refused")
     ada.page.select_option("#trial", TRIAL)
     ada.page.check("[name=role][value=dmc]")
+    ada.page.select_option("#site", SITE)
+    press(ada, "Give the role", "site, refused")
+    ada.page.select_option("#site", "")
     press(ada, "Give the role", "role given")
-    look(ada, "/users/new.one/disable")
+    look(ada, "/users/new.one/administrator")
+    press(ada, "Make administrator of the whole installation", "administrator, refused")
+    look(ada, "/users/ada/administrator/end", "/users/new.one/disable")
     press(ada, "Disable the account for ever", "account disabled")
     look(ada, "/add-trial")
     press(ada, "Create the trial", "trial, refused")
     ada.page.set_input_files("#file", faulty)
     press(ada, "Create the trial", "definition, refused")
 
-    require_none(ada, 17)
+    require_none(ada, 21)
 
 
 def test_no_page_of_an_account_violates_a_rule(visit: Visit) -> None:

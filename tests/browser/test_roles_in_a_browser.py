@@ -92,6 +92,8 @@ def test_a_list_goes_from_its_design_to_active_through_three_people(
     assert "Root regenerated before approval\nyes" in second.words
 
     manager.follow("Conduct: state, sites, lists, cap")
+    manager.follow("Activate list 2")
+    assert "Root at the approval\nregenerated, and equal" in manager.words
     manager.press("Activate list 2")
     assert "list 2 is active" in manager.page.inner_text(".done")
 

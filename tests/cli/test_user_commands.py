@@ -125,6 +125,36 @@ def test_a_role_is_given_and_ended(shell: Shell) -> None:
 
 
 @pytest.mark.usefixtures("staffed")
+def test_a_further_administrator_is_made_and_ended_by_another_one(shell: Shell) -> None:
+    once = add(shell)
+    shell(
+        "user", "password", "li.na", "--password-fd", "{fd}", "--new-password-fd", "{fd}",
+        lines=[once, password_of("li.na")],
+    )  # fmt: skip
+    assert "[not-allowed]" in shell("user", "list", by="li.na").err
+
+    made = shell("user", "add-administrator", "li.na", by="ada")
+    assert made.out == "li.na is an administrator of the whole installation.\n"
+    assert shell("user", "list", by="li.na").code == 0
+    own = shell("user", "end-administrator", "li.na", by="li.na")
+    ended = shell("user", "end-administrator", "li.na", by="ada")
+    again = shell("user", "end-administrator", "li.na", by="ada")
+
+    assert "[self-grant]" in own.err
+    assert ended.out == "li.na is no longer an administrator.\n"
+    assert "[not-allowed]" in shell("user", "list", by="li.na").err
+    assert "it does not administer the whole installation" in again.err
+
+
+@pytest.mark.usefixtures("staffed")
+def test_a_physician_never_becomes_an_administrator(shell: Shell) -> None:
+    outcome = shell("user", "add-administrator", "doc", by="ada")
+
+    assert outcome.code == 1
+    assert "[disjoint-roles]" in outcome.err
+
+
+@pytest.mark.usefixtures("staffed")
 def test_a_list_maker_never_becomes_a_physician(shell: Shell) -> None:
     outcome = shell("user", "grant", TRIAL, "stat", "physician", "--site", SITE, by="ada")
 

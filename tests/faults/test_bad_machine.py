@@ -34,13 +34,13 @@ from tests.faults.crashing_postgres import CrashingPostgres
 from tests.faults.life import Life, begin_life, make_home
 from tests.support.installation import Clock
 from tests.support.postgres_server import PostgresServer
+from tests.support.read_only import read_only
 
 Mend = Callable[[str], object]
 Harm = Callable[[Life], Mend]
 
 on_sqlite = pytest.mark.parametrize("kind", ["sqlite"])
 root_alone = pytest.mark.skipif(os.geteuid() != 0, reason="root alone can give a file away")
-_HEADER_OF_WRITERS = 18  # the byte of a SQLite file that says who may write it: 1 and 2 so far
 
 
 @pytest.fixture
@@ -187,23 +187,6 @@ def locked(program: Program) -> Iterator[None]:
 
 
 @contextmanager
-def read_only(program: Program, server: PostgresServer | None) -> Iterator[None]:
-    """Let nobody write, by the header of the file or by the setting of the database."""
-    for readable, value in ((True, "on"), (False, "off")):
-        program.running.database.dispose()
-        if server is None:
-            with program.life.home.database_file.open("r+b") as file:
-                file.seek(_HEADER_OF_WRITERS)
-                file.write(b"\x03" if readable else b"\x02")
-        else:
-            name = program.life.home.database_name
-            setting = "default_transaction_read_only"
-            server.administer(f"ALTER DATABASE {name} SET {setting} = {value}")
-        if readable:
-            yield
-
-
-@contextmanager
 def away(program: Program, server: PostgresServer | None) -> Iterator[None]:
     """Let there be no database of this name."""
     program.running.database.dispose()
@@ -257,7 +240,8 @@ def test_a_database_that_cannot_be_written_is_told_at_the_start_and_at_a_request
     code, told = "database-read-only", "write access to the file and its folder"
     if server is not None:
         code, told = "database-unsafe", "transaction_read_only is on, but must be off"
-    with read_only(program, server):
+    home = program.life.home
+    with read_only(program.running.database, home.database_name, server):
         require_told(program.allocate(), code, location, told)
         require_refused(program.ask_started, code, location, told)
         require_refused(program.ask_running, "database-read-only", "or name the primary server")

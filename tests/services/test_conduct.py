@@ -4,10 +4,10 @@ from dataclasses import asdict
 
 import pytest
 
-from alloc_service.errors import LogDamagedError, NotAllowedError
+from alloc_service.errors import LogDamagedError, NotAllowedError, UnknownRecordError
 from alloc_service.log.state import ListState
-from alloc_service.services import conduct, trials
-from alloc_service.services.conduct import Conduct, ListStanding
+from alloc_service.services import conduct, lists, trials
+from alloc_service.services.conduct import Activation, Conduct, ListStanding
 from tests.support.installation import Installation
 
 on_sqlite = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
@@ -15,6 +15,11 @@ on_sqlite = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 
 def read(installation: Installation, by: str = "manager") -> Conduct:
     return conduct.read_conduct(installation.deps, installation.people[by], installation.trial)
+
+
+def read_activation(installation: Installation, by: str = "manager", list_: int = 1) -> Activation:
+    person = installation.people[by]
+    return conduct.read_activation(installation.deps, person, installation.trial, list_)
 
 
 def test_a_trial_that_has_just_begun_has_no_list_and_no_site_was_ever_active(
@@ -91,3 +96,68 @@ def test_a_log_that_does_not_fold_tells_nothing(active: Installation) -> None:
 
     with pytest.raises(LogDamagedError):
         read(active)
+
+
+# --- before a list is activated ---------------------------------------------------------------
+
+
+def test_an_activation_says_who_sealed_and_approved_the_list_and_when(sealed: Installation) -> None:
+    before = read_activation(sealed)
+    sealed.clock.advance(hours=1)
+    sealed.approve()
+
+    assert before == Activation(
+        trial="TEST-SMALL",
+        title="A small trial for tests",
+        trial_state="open",
+        number=1,
+        state="sealed",
+        sealed_by="p-stat",
+        sealed_at="2026-03-02T02:00:00Z",
+        approved_by="",
+        approved_at="",
+        root_checked=False,
+        root_equal=None,
+    )
+    after = read_activation(sealed)
+    assert (after.state, after.root_checked) == ("approved", False)
+    assert (after.approved_by, after.approved_at) == ("p-second", "2026-03-02T03:00:00Z")
+
+
+def test_an_activation_says_what_the_last_regeneration_of_this_very_list_gave(
+    sealed: Installation,
+) -> None:
+    root = sealed.entries("list.sealed")[0].body["root"]
+    second, dmc = sealed.people["second"], sealed.people["dmc"]
+    sealed.generate(2)
+    lists.approve(sealed.deps, second, sealed.trial, 1, root)
+    assert read_activation(sealed).root_checked
+
+    for came_out in ("0" * 64, root):
+        lists.log_regeneration(sealed.deps, dmc, sealed.trial, 1, came_out)
+        assert read_activation(sealed).root_equal is (came_out == root)
+    assert read_activation(sealed, list_=2).root_equal is None
+
+
+@on_sqlite
+@pytest.mark.parametrize("list_", [0, 2, 10_000, 10**400])
+def test_a_list_that_there_is_not_is_not_activated(approved: Installation, list_: int) -> None:
+    with pytest.raises(UnknownRecordError, match="no list of this number in trial TEST-SMALL"):
+        read_activation(approved, list_=list_)
+
+
+@on_sqlite
+@pytest.mark.parametrize("user", ["admin", "stat", "second", "dmc", "doc", "guest"])
+def test_only_a_manager_is_told_what_an_activation_means(approved: Installation, user: str) -> None:
+    with pytest.raises(NotAllowedError):
+        read_activation(approved, user)
+
+
+@on_sqlite
+def test_nothing_of_slots_and_of_the_root_is_in_what_is_told_before_an_activation(
+    approved: Installation,
+) -> None:
+    told = str(asdict(read_activation(approved)))
+
+    assert approved.entries("list.sealed")[0].body["root"] not in told
+    assert "6" not in told.replace("2026", "")

@@ -13,7 +13,7 @@ from alloc_service.errors import (
     UnknownSiteError,
 )
 from alloc_service.permissions import DISJOINT, Action, Grant, Role
-from alloc_service.services import accounts, lists, rights, trials
+from alloc_service.services import accounts, lists, rights, trials, verification
 from alloc_service.storage import queries
 from tests.support.installation import START, Installation, type_small
 
@@ -111,6 +111,38 @@ def test_a_role_that_stands_in_the_table_twice_ends_as_a_whole(staffed: Installa
     assert staffed.ask(
         "SELECT count(*) FROM role_grant WHERE ended_at IS NULL AND role = 'dmc'"
     ) == [(0,)]
+
+
+def test_a_role_ends_for_the_person_through_every_account_in_this_trial_alone(
+    staffed: Installation,
+) -> None:
+    other = staffed.definition.model_copy(update={"id": "TEST-OTHER"})
+    trials.create(staffed.deps, staffed.people["admin"], other)
+    twin = staffed.add_account("twin", person="p-dmc")
+    staffed.grant("twin", Role.DMC)
+    staffed.grant("twin", Role.MANAGER)
+    accounts.add_grant(staffed.deps, staffed.people["admin"], "TEST-OTHER", "twin", Grant(Role.DMC))
+    end(staffed, "dmc", Role.DMC)
+
+    with staffed.deps.database.read() as session:
+        assert rights.grants_now(session, twin, staffed.trial) == (Grant(Role.MANAGER),)
+        assert rights.grants_now(session, twin, "TEST-OTHER") == (Grant(Role.DMC),)
+    assert len(staffed.entries("grant.ended")) == 1
+    verification.verify(staffed.deps, staffed.trial).require()
+
+
+@on_sqlite
+def test_whoever_administers_the_installation_does_not_end_as_administrator_of_one_trial(
+    staffed: Installation,
+) -> None:
+    staffed.add_account("twin", person="p-guest")
+    staffed.grant("twin", Role.ADMINISTRATOR)
+    accounts.add_administrator(staffed.deps, staffed.people["admin"], "guest")
+
+    with pytest.raises(AccountError, match="administers the whole installation: end that role"):
+        end(staffed, "twin", Role.ADMINISTRATOR)
+    assert staffed.entries("grant.ended") == []
+    verification.verify(staffed.deps, staffed.trial).require()
 
 
 @on_sqlite

@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from alloc_service.errors import TooManyTriesError, WrongPasswordError
+from alloc_service.errors import DatabaseReadOnlyError, TooManyTriesError, WrongPasswordError
 from alloc_service.services import accounts, sessions
 from alloc_service.services.sessions import Browser
 from tests.support.installation import Installation, password_of
+from tests.support.read_only import read_only
+from tests.support.shelf import database_name
 
 HERE = Browser("192.0.2.7", "Firefox")
 
@@ -46,6 +48,41 @@ def test_a_request_is_noted_once_a_minute(staffed: Installation) -> None:
         assert sessions.find(staffed.deps, signed_in.token) is not None
         (own,) = sessions.list_own(staffed.deps, signed_in)
         assert own.seen_at == began + timedelta(seconds=noted)
+
+
+def test_where_nothing_can_be_written_a_request_is_found_and_not_noted(
+    staffed: Installation, kind: str, request: pytest.FixtureRequest
+) -> None:
+    server = None if kind == "sqlite" else request.getfixturevalue("postgres_server")
+    signed_in, began = begin(staffed), staffed.clock.now
+    database = staffed.deps.database
+    with read_only(database, database_name(staffed.url), server):
+        staffed.clock.advance(minutes=10)
+        found = sessions.find(staffed.deps, signed_in.token)
+        assert found is not None
+        assert found == signed_in  # it ends when it would have
+        with pytest.raises(DatabaseReadOnlyError):
+            sessions.end(staffed.deps, signed_in.token)
+        (own,) = sessions.list_own(staffed.deps, signed_in)
+        assert own.seen_at == began
+        staffed.clock.advance(minutes=19)
+        assert sessions.find(staffed.deps, signed_in.token) is not None
+
+    assert sessions.find(staffed.deps, signed_in.token) is not None
+    (own,) = sessions.list_own(staffed.deps, signed_in)
+    assert own.seen_at == began + timedelta(minutes=29)
+
+
+def test_a_session_that_could_not_be_noted_ends_as_if_nobody_had_asked(
+    staffed: Installation, kind: str, request: pytest.FixtureRequest
+) -> None:
+    server = None if kind == "sqlite" else request.getfixturevalue("postgres_server")
+    signed_in = begin(staffed)
+    with read_only(staffed.deps.database, database_name(staffed.url), server):
+        staffed.clock.advance(minutes=20)
+        assert sessions.find(staffed.deps, signed_in.token) is not None
+        staffed.clock.advance(minutes=10)
+        assert sessions.find(staffed.deps, signed_in.token) is None
 
 
 def test_own_sessions_are_listed_newest_first_without_their_tokens(staffed: Installation) -> None:

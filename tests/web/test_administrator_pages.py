@@ -8,13 +8,18 @@ import pytest
 from markupsafe import escape
 
 from alloc_service.permissions import Grant, Role
-from alloc_service.services import accounts
+from alloc_service.services import accounts, trials
+from alloc_service.trial.definition import TrialDefinition
 from tests.support.browser import Browser
 from tests.support.installation import Installation
 from tests.support.typed import NO_TEXT, TYPED
 
 NEW = {"username": "mei", "person": "p-mei", "name": "Dr Mei Lin", "organization": "XA01"}
+OPTIONS = re.compile(r'<option value="([^"]*)"(?: selected)?>([^<]*)</option>')
 ONCE = re.compile(r'<code class="once">([^<]+)</code>')
+
+MAKE = "/users/guest/administrator"
+END = f"{MAKE}/end"
 
 Browse = Callable[..., Browser]
 
@@ -29,6 +34,11 @@ def admin(browse: Browse) -> Browser:
 
 def role(trial: str = "TEST-SMALL", role: str = "dmc", site: str = "") -> dict[str, str]:
     return {"trial": trial, "role": role, "site": site}
+
+
+def sites_of(browser: Browser) -> list[tuple[str, str]]:
+    """Return the sites that a page offers: code and words."""
+    return OPTIONS.findall(browser.page.partition('id="site"')[2])
 
 
 def shown_once(browser: Browser) -> str:
@@ -177,11 +187,12 @@ def test_an_account_is_disabled_after_a_question(active: Installation, admin: Br
 
 @pytest.mark.parametrize("username", [text for text in TYPED.values() if text and "/" not in text])
 def test_an_account_that_there_is_not_is_not_found(admin: Browser, username: str) -> None:
-    for path in ("", "/disable"):
+    for path in ("", "/disable", "/administrator", "/administrator/end"):
         admin.get(f"/users/{quote(username)}{path}")
         assert admin.answer.status_code == 404
     admin.get("/add-user")
-    for path in ("password", "disable", "roles", "roles/end"):
+    for path in ("password", "disable", "roles", "roles/end", "administrator",
+                 "administrator/end"):  # fmt: skip
         admin.post(f"/users/{quote(username)}/{path}", role())
         assert admin.answer.status_code == 404
         assert not username.strip() or username not in admin.page
@@ -222,10 +233,36 @@ def test_a_site_that_there_is_not_is_refused_beside_the_field(
     assert admin.answer.status_code == 422
     assert list(admin.errors) == ["site"]
     assert "Its sites are: XA01, BE02" in admin.errors["site"]
-    assert f'value="{escape(site)}"' in admin.page
+    assert '<option value="">no site</option>' in admin.page
     assert '<option value="TEST-SMALL" selected>' in admin.page
     assert 'value="physician" id="role" checked' in admin.page
     assert active.state().size == size
+
+
+def test_a_site_is_chosen_from_those_of_the_trials(active: Installation, admin: Browser) -> None:
+    names = {site.code: escape(site.name) for site in active.definition.sites}
+    admin.get("/users/guest")
+    assert sites_of(admin) == [
+        ("", "no site"), ("XA01", f"XA01, {names['XA01']}"), ("BE02", f"BE02, {names['BE02']}"),
+    ]  # fmt: skip
+
+    other = active.definition.model_dump(by_alias=True, exclude_none=True)
+    other |= {"id": "TEST-OTHER", "sites": [other["sites"][0], other["sites"][1]]}
+    other["sites"][1] |= {"code": "LY03", "name": "A <third> site"}
+    definition = TrialDefinition.model_validate(other)
+    trials.create(active.deps, active.people["admin"], definition)
+    admin.get("/users/guest")
+    assert sites_of(admin) == [
+        ("", "no site"),
+        ("XA01", f"XA01, {names['XA01']} (TEST-OTHER, TEST-SMALL)"),
+        ("LY03", "LY03, A &lt;third&gt; site (TEST-OTHER)"),
+        ("BE02", f"BE02, {names['BE02']} (TEST-SMALL)"),
+    ]
+    admin.post("/users/guest/roles", role(role="physician", site="LY03"))
+    assert "Its sites are: XA01, BE02" in admin.errors["site"]
+    assert '<option value="LY03" selected>' in admin.page
+    admin.post("/users/guest/roles", role(trial="TEST-OTHER", role="physician", site="LY03"))
+    assert "Physician TEST-OTHER, site LY03" in admin.words
 
 
 @pytest.mark.parametrize(
@@ -270,7 +307,7 @@ def test_roles_that_exclude_each_other_are_refused_with_the_reason_and_nothing_i
     assert admin.answer.status_code == 422
     assert "holds or ever held statistician in this trial" in admin.errors["role"]
     assert 'value="physician" id="role" checked' in admin.page
-    assert 'value="XA01"' in admin.page
+    assert '<option value="XA01" selected>' in admin.page
     assert active.state().size == size
 
 
@@ -315,10 +352,125 @@ def test_nobody_changes_their_own_account_or_roles_not_even_in_a_second_account(
     assert active.sign_in("admin").id == "p-admin"
 
 
+# --- administrators of the whole installation -------------------------------------------------
+
+
+def test_an_administrator_of_the_whole_installation_is_made_and_ended_each_after_a_question(
+    active: Installation, admin: Browser, browse: Browse
+) -> None:
+    admin.get("/users/guest")
+    assert f'href="{MAKE}"' in admin.page
+    admin.get(MAKE)
+    assert "Make guest administrator of the whole installation?" in admin.words
+    assert "The log of every trial says so, for ever." in admin.words
+    assert active.entries("grant.added")[-1].body["subject"] != "p-guest"
+    admin.post(MAKE)
+
+    assert "This person administers the whole installation from now on." in admin.words
+    assert f'href="{MAKE}"' not in admin.page
+    assert f'href="{END}"' in admin.page
+    guest = browse("guest")
+    assert guest.get("/users").status_code == 200
+    admin.get(END)
+    assert "End guest's role in the whole installation?" in admin.words
+    assert active.entries("grant.ended") == []
+    admin.post(END)
+
+    assert "This person administers nothing any more." in admin.words
+    assert f'href="{MAKE}"' in admin.page
+    assert guest.get("/users").status_code == 403
+    (entry,) = active.entries("grant.ended")
+    assert (entry.body["subject"], entry.body["role"]) == ("p-guest", "administrator")
+
+
+def test_an_account_that_cannot_be_made_administrator_has_a_page_that_says_why_and_no_button(
+    active: Installation, admin: Browser
+) -> None:
+    active.add_account("admin2", person="p-admin")
+    accounts.disable_account(active.deps, active.people["admin"], "guest")
+    accounts.add_administrator(active.deps, active.people["admin"], "manager")
+    size = active.state().size
+    for username, told, status in (
+        ("admin", "This is you. Nobody changes their own account or roles", 403),
+        ("admin2", "This is you. Nobody changes their own account or roles", 403),
+        ("guest", "The account is disabled, for ever: it is given no role.", 422),
+        ("manager", "This account administers the whole installation already.", 422),
+    ):
+        admin.get(f"/users/{username}/administrator")
+        assert told in admin.words
+        assert "<button>" not in admin.page
+        admin.post(f"/users/{username}/administrator")
+        assert admin.answer.status_code == status
+        if status == 422:
+            assert admin.errors["account"].startswith("Nothing was changed: it ")
+    assert active.state().size == size
+
+
+@pytest.mark.parametrize(
+    ("username", "name"),
+    [
+        ("doc", "Physician"),
+        ("stat", "Statistician"),
+        ("second", "Second statistician"),
+        ("dmc", "Data monitoring committee"),
+    ],
+)
+def test_whoever_ever_had_a_part_in_a_trial_is_refused_with_the_role_that_it_was(
+    active: Installation, admin: Browser, username: str, name: str
+) -> None:
+    active.add_account("twin", person=f"p-{username}")
+    for account in (username, "twin"):
+        admin.get(f"/users/{account}/administrator")
+        admin.post(f"/users/{account}/administrator")
+
+        assert admin.answer.status_code == 422
+        assert admin.title.startswith("Error:")
+        assert f"holds, or once held, the role {name} in a trial" in admin.errors["account"]
+        assert "this trial" not in admin.words
+
+
+def test_nobody_ends_an_own_role_or_one_that_is_not_held(
+    active: Installation, admin: Browser
+) -> None:
+    size = active.state().size
+    for username, told, status in (
+        ("admin", "This is you. Nobody changes their own account or roles", 403),
+        ("manager", "This account does not administer the whole installation.", 422),
+    ):
+        admin.get(f"/users/{username}/administrator/end")
+        assert told in admin.words
+        assert "<button>" not in admin.page
+        admin.post(f"/users/{username}/administrator/end")
+        assert admin.answer.status_code == status
+    assert admin.errors == {
+        "account": "Nothing was changed: it does not administer the whole installation."
+    }
+    assert active.state().size == size
+
+
+def test_a_disabled_administrator_s_role_can_be_ended(active: Installation, admin: Browser) -> None:
+    accounts.add_administrator(active.deps, active.people["admin"], "guest")
+    accounts.disable_account(active.deps, active.people["admin"], "guest")
+    admin.get("/users/guest")
+    assert f'href="{END}"' in admin.page
+
+    admin.get(END)
+    admin.post(END)
+
+    assert "This person administers nothing any more." in admin.words
+
+
 def test_looking_changes_nothing(active: Installation, admin: Browser) -> None:
     size = active.state().size
     before = active.ask("SELECT count(*) FROM account")
-    for path in ("/users", "/users/doc", "/users/doc/disable", "/add-user?username=mei&person=p"):
+    for path in (
+        "/users",
+        "/users/doc",
+        "/users/doc/disable",
+        MAKE,
+        END,
+        "/add-user?username=mei&person=p",
+    ):
         admin.get(path)
 
     assert active.state().size == size
@@ -335,10 +487,11 @@ def test_no_participant_arm_or_block_size_is_on_any_page_of_an_administrator(
     for number in range(3):
         active.allocate(f"Q-00{number}")
     pages = ["/", "/help", "/account", "/users", "/add-user", "/users/doc", "/users/admin",
-             "/users/doc/disable", "/installation", "/add-trial"]  # fmt: skip
+             "/users/doc/disable", MAKE, END, "/installation", "/add-trial"]  # fmt: skip
     posts = [("/add-user", NEW), ("/add-user", {}), ("/users/doc/password", {}), ("/add-trial", {}),
              ("/users/guest/roles", role()), ("/users/guest/roles", role(role="physician")),
-             ("/users/guest/roles/end", role()), ("/users/far/disable", {})]  # fmt: skip
+             ("/users/guest/roles/end", role()), ("/users/doc/administrator", {}), (END, {}),
+             ("/users/far/disable", {})]  # fmt: skip
     enrolments = [str(row[0]) for row in active.ask("SELECT id FROM enrolment")]
     secrets = ["7Q", "Sunrise", "Moonset", "Get up", "Lie down", "Q-00", *enrolments]
     for path, fields in [*((path, None) for path in pages), *posts]:

@@ -193,7 +193,7 @@ def test_without_a_file_one_is_asked_for(admin: Browser, fields: dict[str, objec
     admin.post("/add-trial", {**fields, "test": "yes"})
 
     assert admin.answer.status_code == 422
-    assert admin.errors == {"file": "Choose the file of the definition."}
+    assert admin.errors == {"file": "Definition: choose its file."}
     assert 'name="test" value="yes" checked' in admin.page
 
 

@@ -11,6 +11,7 @@ from alloc_service.config import WebSettings
 from alloc_service.services import accounts
 from tests.support.browser import Browser
 from tests.support.installation import Installation, password_of
+from tests.support.read_only import read_only
 
 Browse = Callable[..., Browser]
 WRONG = "The user name or the password is wrong."
@@ -243,6 +244,26 @@ def test_cookies_and_headers_are_those_of_a_careful_service(active: Installation
     assert "unsafe" not in policy
     assert "<script>" not in answer.text
     assert " style=" not in answer.text
+
+
+def test_what_is_only_read_is_shown_while_the_database_takes_no_write(
+    active: Installation, browse: Browse
+) -> None:
+    browsers = {name: browse(name) for name in ("manager", "doc", "admin", "dmc")}
+    with read_only(active.deps.database, "", None):
+        active.clock.advance(minutes=2)
+        for name, path in (
+            ("manager", "/trials/TEST-SMALL/conduct"),
+            ("doc", "/trials/TEST-SMALL/sites/XA01/participants"),
+            ("admin", "/users"),
+            ("dmc", "/trials/TEST-SMALL/log"),
+        ):
+            assert browsers[name].get(path).status_code == 200
+        browsers["manager"].get("/trials/TEST-SMALL/conduct")
+        browsers["manager"].post("/trials/TEST-SMALL/sites/XA01/pause")
+        assert browsers["manager"].answer.status_code == 503
+
+    assert active.state().sites["XA01"]
 
 
 def test_a_host_that_is_not_ours_is_refused(app: Flask) -> None:

@@ -1,9 +1,9 @@
 """Named reads, writes and locks, by noun; services speak to the tables through these alone.
 
-Locks are taken in one order: the enrolment, then the trial's log head. Each lock returns the
-row as it is under the lock: PostgreSQL reads a row anew that it had to wait for, and every
-later statement of a write sees what was committed before it (READ COMMITTED). On SQLite the
-whole write is one lock.
+Locks are taken in one order: the enrolment, then the trial's log head, then the administrators'
+roles. Each lock returns the row as it is under the lock: PostgreSQL reads a row anew that it had
+to wait for, and every later statement of a write sees what was committed before it (READ
+COMMITTED). On SQLite the whole write is one lock.
 """
 
 from alloc_service.storage.queries.accounts import (
@@ -15,6 +15,7 @@ from alloc_service.storage.queries.accounts import (
     list_grants,
     list_grants_of_trial,
     list_roles_now,
+    lock_administrators,
     read_account,
 )
 from alloc_service.storage.queries.checkpoints import (
@@ -153,6 +154,7 @@ __all__ = [
     "list_open_sessions",
     "list_roles_now",
     "list_trials",
+    "lock_administrators",
     "lock_enrolment",
     "lock_factor",
     "lock_log_end",

@@ -11,7 +11,7 @@ from alloc_service.errors import UnknownRecordError
 from alloc_service.storage.people import Account, RoleGrant
 from alloc_service.storage.prepared import Prepared
 from alloc_service.storage.tables import METADATA
-from alloc_service.storage.transactions import Asking
+from alloc_service.storage.transactions import Asking, Transaction
 
 _accounts = METADATA.tables["account"]
 _grants = METADATA.tables["role_grant"]
@@ -98,6 +98,15 @@ def list_roles_now(
     """
     facts = {"account": account_id, "trial": trial_id}
     return [(role, site) for role, site in _ROLES_NOW.run(session, facts)]
+
+
+def lock_administrators(tx: Transaction) -> list[RoleGrant]:
+    """Return the roles of now in the whole installation, locked until the transaction ends.
+
+    Of two who would end each other's, the second waits, and then holds none any more.
+    """
+    chosen = select(RoleGrant).where(RoleGrant.trial_id.is_(None), RoleGrant.ended_at.is_(None))
+    return list(tx.scalars(chosen.order_by(RoleGrant.id).with_for_update()))
 
 
 def list_grants_of_trial(session: Session, trial_id: str) -> list[RoleGrant]:

@@ -67,6 +67,11 @@ _OPEN = Prepared(
         _accounts.c.must_change.is_(False),
     )
 )
+_TOUCH = Prepared(
+    text("UPDATE web_session SET seen_at = :now WHERE token_sha256 = :token").bindparams(
+        bindparam("now", type_=UtcDateTime())
+    )
+)
 # One statement, so that of many tries at once each is counted; what began too long ago begins
 # anew.
 _COUNT = Prepared(
@@ -97,10 +102,9 @@ def find_open_session(session: Asking, token_sha256: bytes) -> SessionRow | None
     return None if row is None else SessionRow(*row)
 
 
-def touch_session(tx: Transaction, token_sha256: bytes, now: datetime) -> None:
+def touch_session(tx: Asking, token_sha256: bytes, now: datetime) -> None:
     """Note a request."""
-    chosen = update(WebSession).where(WebSession.token_sha256 == token_sha256)
-    tx.execute(chosen.values(seen_at=now))
+    _TOUCH.run(tx, {"token": token_sha256, "now": now})
 
 
 def prove_session(tx: Transaction, token_sha256: bytes) -> None:
