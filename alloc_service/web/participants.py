@@ -85,7 +85,7 @@ def take_begin(trial: str, site: str) -> ResponseReturnValue:
 @pages.get("/enrolments/<uuid:enrolment>/consent")
 @allow(Action.ENROL)
 def consent(enrolment: UUID) -> ResponseReturnValue:
-    """Ask for the consent again."""
+    """Ask for participant number and consent again."""
     record = _record(enrolment)
     if record.allocated:
         return _to_check(enrolment)
@@ -93,20 +93,22 @@ def consent(enrolment: UUID) -> ResponseReturnValue:
     zone = record.definition.site(record.draft.site).time_zone
     time = record.draft.consent.time.astimezone(ZoneInfo(zone))
     typed = {
+        "participant": record.draft.participant,
         "consent_day": f"{time:%Y-%m-%d}",
         "consent_hour": f"{time:%H:%M}",
         "consent_version": record.draft.consent.version,
     }
-    return _show_consent(record.draft.trial, record.draft.site, typed, {}, record), 200
+    return _show_consent(record.draft.trial, record.draft.site, typed, {}), 200
 
 
 @pages.post("/enrolments/<uuid:enrolment>/consent")
 @allow(Action.ENROL)
 def take_consent(enrolment: UUID) -> ResponseReturnValue:
-    """Change the consent of a draft."""
+    """Change participant number and consent of a draft."""
     record, form = _record(enrolment), request.form
     typed = replace(
         record.draft.typed,
+        participant=form.get("participant", "").strip(),
         consent_time=_consent_time(form),
         consent_version=form.get("consent_version", "").strip(),
     )
@@ -115,7 +117,7 @@ def take_consent(enrolment: UUID) -> ResponseReturnValue:
     except InputError as error:
         trial, site = record.draft.trial, record.draft.site
         errors = _consent_errors(trial, site, typed, error)
-        return _show_consent(trial, site, form, errors, record), 422
+        return _show_consent(trial, site, form, errors), 422
     return _to_check(enrolment)
 
 
@@ -271,17 +273,12 @@ def _told(label: str, problem: Problem) -> str:
 
 
 def _show_consent(
-    trial: str,
-    site: str,
-    typed: Mapping[str, str],
-    errors: Mapping[str, str],
-    record: RecordToCheck | None = None,
+    trial: str, site: str, typed: Mapping[str, str], errors: Mapping[str, str]
 ) -> str:
     definition = lookups.read_definition(deps_here(), trial)
     return render_template(
         "consent.html",
         definition=definition, site=definition.site(site), typed=typed, errors=errors,
-        record=record,
     )  # fmt: skip
 
 
