@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from tests.support.browser import Browser
-from tests.support.installation import Installation, password_of, type_small
+from tests.support.installation import Installation, password_of
 
 PARTICIPANTS = "/trials/TEST-SMALL/sites/XA01/participants"
 ENROL = "/trials/TEST-SMALL/sites/XA01/enrol"
@@ -120,23 +120,6 @@ def test_a_step_that_is_refused_keeps_what_was_typed_and_names_field_and_rule(
     assert active.ask("SELECT count(*) FROM enrolment") == [(0,)]
 
 
-@pytest.mark.parametrize("typed", ["2026-03-01T02:15Z", "2026-03-01 10:15"])
-def test_a_consent_that_is_looked_at_and_saved_again_stays_the_same_moment(
-    active: Installation, doc: Browser, typed: str
-) -> None:
-    enrolment = active.enrol(type_small(consent_time=typed)).id
-
-    doc.get(f"/enrolments/{enrolment}/consent")
-    assert 'value="2026-03-01"' in doc.page
-    assert 'value="10:15"' in doc.page
-    doc.post(
-        f"/enrolments/{enrolment}/consent",
-        {"participant": "P-001", **CONSENT, "consent_hour": "10:15"},
-    )
-
-    assert "2026-03-01 10:15:00 +08:00, version 1" in doc.words
-
-
 def test_a_participant_number_is_used_once(doc: Browser) -> None:
     draft(doc)
     doc.get(ENROL)
@@ -144,40 +127,6 @@ def test_a_participant_number_is_used_once(doc: Browser) -> None:
 
     assert doc.answer.status_code == 422
     assert "P-001" in doc.errors["participant"]
-
-
-def test_a_number_that_was_mistyped_is_corrected_on_the_way_from_the_check_page(
-    active: Installation, doc: Browser
-) -> None:
-    enrolment = draft(doc, "P-010")
-    assert f'href="/enrolments/{enrolment}/consent?then=check"' in doc.page
-    assert doc.page.count("Change<") == len(re.findall("<dt>(?!Stratum)", doc.page))
-
-    doc.get(f"/enrolments/{enrolment}/consent")
-    assert 'value="P-010"' in doc.page
-    doc.post(f"/enrolments/{enrolment}/consent", {"participant": " P-001 ", **CONSENT})
-
-    assert doc.title == "Check and sign"
-    assert "P-001, site XA01" in doc.words
-    assert "45 years" in doc.words
-    assert active.ask("SELECT participant FROM enrolment") == [("P-001",)]
-
-
-@pytest.mark.parametrize(
-    ("number", "told"), [("P-002", "is enrolled already"), ("", "it must be 1-32 of")]
-)
-def test_a_number_that_is_used_or_none_is_not_corrected_to(
-    active: Installation, doc: Browser, number: str, told: str
-) -> None:
-    draft(doc, "P-002")
-    enrolment = draft(doc)
-    doc.get(f"/enrolments/{enrolment}/consent")
-    doc.post(f"/enrolments/{enrolment}/consent", {**CONSENT, "participant": number})
-
-    assert doc.answer.status_code == 422
-    assert told in doc.errors["participant"]
-    assert f'value="{number}"' in doc.page
-    assert ("P-001",) in active.ask("SELECT participant FROM enrolment")
 
 
 @pytest.mark.parametrize(
