@@ -3,7 +3,7 @@
 A field that a reader may not see is left out of the sentence.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from alloc_service.core.canon import Json
 
@@ -54,18 +54,19 @@ class _Fields(dict[str, object]):
         return _HIDDEN
 
 
-def describe(entry: Mapping[str, Json]) -> str:
+def describe(entry: Mapping[str, Json], say: Callable[[str], str] = str) -> str:
     """Return what an entry says, without who and when.
 
     Args:
         entry: As `alloc_service.services.reports.read_log` gives it.
+        say: Translates a sentence before it is filled.
     """
     type_, body = str(entry["type"]), _body_of(entry)
     sentence = SENTENCES.get(type_)
     if sentence is None:
         return type_
     fields = {name: _word(value) for name, value in body.items()}
-    return " ".join(sentence.format_map(_Fields(fields)).split())
+    return " ".join(say(sentence).format_map(_Fields(fields)).split())
 
 
 def name_actor(entry: Mapping[str, Json]) -> str:

@@ -24,6 +24,7 @@ from alloc_service.login import (
 )
 from alloc_service.services import accounts, second_factor, sessions, throttle
 from alloc_service.services.second_factor import NewFactor
+from alloc_service.web.words import tell
 
 pages = Blueprint("account", __name__, url_prefix="/account")
 
@@ -92,7 +93,7 @@ def take_code() -> ResponseReturnValue:
         sessions.prove(deps_here(), signed_in_here(), request.form.get("code", ""), browser_here())
     except (WrongCodeError, TooManyTriesError) as error:
         status = 429 if isinstance(error, TooManyTriesError) else 403
-        return render_template("code.html", errors={"code": str(error)}), status
+        return render_template("code.html", errors={"code": tell(error)}), status
     return redirect(url_for("front.start"), 303)
 
 
@@ -125,7 +126,7 @@ def confirm_factor() -> ResponseReturnValue:
             deps_here(), f"{here.username} code", browser_here().address, check
         )
     except (WrongCodeError, TooManyTriesError) as error:
-        return _show_factor(None, {"begin": str(error)}), 403
+        return _show_factor(None, {"begin": tell(error)}), 403
     login.note_factor()
     return render_template("recovery_codes.html", codes=codes), 200
 
@@ -158,9 +159,9 @@ def _change(username: str) -> dict[str, str]:
     try:
         throttle.guarded(deps_here(), username, browser_here().address, check)
     except (WrongPasswordError, TooManyTriesError) as error:
-        return {"password": str(error)}
+        return {"password": tell(error)}
     except PasswordRuleError as error:
-        return {"new_password": str(error)}
+        return {"new_password": tell(error)}
     return {}
 
 

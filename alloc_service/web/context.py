@@ -17,14 +17,15 @@ from alloc_service.permissions import Role
 from alloc_service.trial.definition import TrialDefinition
 from alloc_service.trial.facts import Fact
 from alloc_service.trial.questions import ChoiceQuestion, NumberQuestion, Question, YesNoQuestion
+from alloc_service.web.words import mark, say
 
 ROLE_NAMES = {
-    Role.PHYSICIAN: "Physician",
-    Role.STATISTICIAN: "Statistician",
-    Role.SECOND_STATISTICIAN: "Second statistician",
-    Role.DMC: "Data monitoring committee",
-    Role.MANAGER: "Trial manager",
-    Role.ADMINISTRATOR: "Administrator",
+    Role.PHYSICIAN: mark("Physician"),
+    Role.STATISTICIAN: mark("Statistician"),
+    Role.SECOND_STATISTICIAN: mark("Second statistician"),
+    Role.DMC: mark("Data monitoring committee"),
+    Role.MANAGER: mark("Trial manager"),
+    Role.ADMINISTRATOR: mark("Administrator"),
 }
 
 
@@ -48,7 +49,7 @@ def init_context(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
         moment=show_moment, utc=show_utc, day=show_day, parsed=parse_time, options=list_options,
-        told=tell_fact, score_label=label_score,
+        told=tell_fact, score_label=label_score, said=say,
     )  # fmt: skip
     app.jinja_env.tests["test_trial"] = is_test_trial
     app.context_processor(_know)
@@ -119,6 +120,7 @@ def _know() -> dict[str, object]:
     here = signed_in_here() if is_signed_in() else None
     return {
         "here": here,
+        "language": str(get_locale()).replace("_", "-"),
         "request_id": g.get("request_id", ""),
         "role_names": ROLE_NAMES,
         "trial": (request.view_args or {}).get("trial"),

@@ -33,6 +33,7 @@ from alloc_service.stats.plots import draw_final_difference, draw_guess_rate
 from alloc_service.stats.report import DesignReport, describe
 from alloc_service.trial.definition import TrialDefinition
 from alloc_service.web.pictures import draw_inline
+from alloc_service.web.words import tell
 
 pages = Blueprint("designs", __name__, url_prefix="/trials/<trial:trial>/lists")
 
@@ -112,7 +113,7 @@ def generate(trial: str) -> ResponseReturnValue:
     try:
         made = lists.generate(deps_here(), person_here(), design, dict(pairs))
     except (InputError, EscrowError, AgeError) as error:
-        return _show_new(trial, form, {"name1": str(error)}, weighed), 422
+        return _show_new(trial, form, {"name1": tell(error)}, weighed), 422
     return render_template("list_made.html", made=made, escrow=sorted(made.escrow))
 
 
@@ -131,7 +132,7 @@ def import_package(trial: str) -> ResponseReturnValue:
             return _show_lists(trial, {"package": told}), 422
         made = lists.import_package(deps_here(), person_here(), sealed)
     except (InputError, SealedListError) as error:
-        return _show_lists(trial, {"package": str(error)}), 422
+        return _show_lists(trial, {"package": tell(error)}), 422
     return render_template("list_made.html", made=made, escrow=[])
 
 
@@ -150,9 +151,9 @@ def approve(trial: str, number: int) -> ResponseReturnValue:
     try:
         act(person=prove_here(form.get("username", "").strip(), form.get("password", "")))
     except (TooManyTriesError, AccessError) as error:
-        return _show_lists(trial, {f"password-{number}": str(error)}), 403
+        return _show_lists(trial, {f"password-{number}": tell(error)}), 403
     except RootMismatchError as error:
-        return _show_lists(trial, {f"root-{number}": str(error)}), 422
+        return _show_lists(trial, {f"root-{number}": tell(error)}), 422
     return redirect(url_for("designs.list_lists", trial=trial), 303)
 
 
@@ -205,7 +206,7 @@ def _read_design(
     try:
         return definition.design_of(number, blocks, slots), {}
     except InputError as error:
-        return None, {"size1": str(error)}
+        return None, {"size1": tell(error)}
 
 
 def _read_whole(form: Mapping[str, str], field: str, label: str, errors: dict[str, str]) -> int:

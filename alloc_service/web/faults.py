@@ -9,6 +9,7 @@ from functools import partial
 
 from flask import Flask, current_app, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
@@ -16,31 +17,35 @@ from alloc_service.errors import RefusalError, RuleError, SecondFactorDueError, 
 from alloc_service.errors.places import describe_places
 from alloc_service.login import USERNAME, is_factor_missing
 from alloc_service.web import resuming
+from alloc_service.web.words import mark, say, tell
 
 _TITLES = {
-    400: "The form was not taken",
-    403: "You may not do this",
-    404: "There is no such page",
-    405: "There is no such page",
-    409: "This cannot be done now",
-    413: "This is too large",
-    422: "Something is not as it must be",
-    429: "Too often",
-    500: "Something is wrong here",
-    503: "The service cannot do this now",
+    400: mark("The form was not taken"),
+    403: mark("You may not do this"),
+    404: mark("There is no such page"),
+    405: mark("There is no such page"),
+    409: mark("This cannot be done now"),
+    413: mark("This is too large"),
+    422: mark("Something is not as it must be"),
+    429: mark("Too often"),
+    500: mark("Something is wrong here"),
+    503: mark("The service cannot do this now"),
 }
+_OTHERWISE = mark("The request was not taken")
 _FOLLOWS = {
-    400: "Open the form anew and send it again. Nothing was saved.",
-    404: "Look at the address, or begin at your start page.",
-    405: "Look at the address, or begin at your start page.",
-    413: "Choose a smaller file. Nothing was saved.",
+    400: mark("Open the form anew and send it again. Nothing was saved."),
+    404: mark("Look at the address, or begin at your start page."),
+    405: mark("Look at the address, or begin at your start page."),
+    413: mark("Choose a smaller file. Nothing was saved."),
 }
 # What a command line answers to is no remedy on a page.
 _REMEDIES = {
-    "not-found": "There is no {what} {name}. Look at the address, or begin at your start page.",
+    "not-found": mark(
+        "There is no {what} {name}. Look at the address, or begin at your start page."
+    ),
 }
-_SAVED = "What was reported as done stays done; this request changed nothing."
-_UNSURE = (
+_SAVED = mark("What was reported as done stays done; this request changed nothing.")
+_UNSURE = mark(
     "An allocation that was made stays made: look at the participant's page before you ask "
     "again. Nothing is ever drawn twice."
 )
@@ -78,13 +83,13 @@ def _ask_factor(_error: SecondFactorDueError) -> ResponseReturnValue:
 def _refuse(statuses: Mapping[type[RefusalError], int], error: RefusalError) -> ResponseReturnValue:
     status = status_of(statuses, error)
     if error.code in _REMEDIES:
-        return _page(404, _REMEDIES[error.code].format_map(error.facts), "", error.code)
+        return _page(404, say(_REMEDIES[error.code]).format_map(error.facts), "", error.code)
     follows = _UNSURE if status >= 500 else _SAVED
-    return _page(status, str(error), follows, error.code)
+    return _page(status, tell(error), follows, error.code)
 
 
 def _refuse_form(_error: CSRFError) -> ResponseReturnValue:
-    told = "The form could not be matched with this browser: it is a day old, or no cookie came."
+    told = _("The form could not be matched with this browser: it is a day old, or no cookie came.")
     return _page(400, told, _FOLLOWS[400], "bad-form-token")
 
 
@@ -92,18 +97,19 @@ def _refuse_request(error: HTTPException) -> ResponseReturnValue:
     code = error.code or 500
     if code < 400:
         return error
-    return _page(code, _TITLES.get(code, "The request was not taken") + ".", _FOLLOWS.get(code, ""))
+    told = say(_TITLES.get(code, _OTHERWISE))
+    return _page(code, f"{told}.", _FOLLOWS.get(code, ""))
 
 
 def _apologize(error: Exception) -> ResponseReturnValue:
     _log(error)
-    told = "This is a fault of the program and not yours."
+    told = _("This is a fault of the program and not yours.")
     return _page(500, told, _UNSURE, "fault")
 
 
 def _page(status: int, told: str, follows: str, code: str = "") -> ResponseReturnValue:
-    title = _TITLES.get(status, "The request was not taken")
-    facts = {"title": title, "told": told, "follows": follows, "code": code}
+    title = say(_TITLES.get(status, _OTHERWISE))
+    facts = {"title": title, "told": told, "follows": say(follows), "code": code}
     try:
         return render_template("refused.html", **facts), status
     except Exception as error:  # noqa: BLE001  who is signed in may be what cannot be read

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 from alloc_service.errors import RefusalError
+from alloc_service.web.words import tell_unlabelled
 
 
 def tell_fault(label: str, error: RefusalError) -> str:
     """Return a refusal of what was typed in a field, after the field's label."""
-    return f"{label}: {error.unlabelled.removesuffix('.')}."
+    return f"{label}: {tell_unlabelled(error).removesuffix('.')}."
 
 
 def tell_faults(labels: Mapping[str, str], faults: Mapping[str, RefusalError]) -> dict[str, str]:

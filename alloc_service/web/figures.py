@@ -16,6 +16,7 @@ from alloc_service.services import lookups, outlook, reports
 from alloc_service.services.reports import ArmCounts
 from alloc_service.trial.definition import TrialDefinition
 from alloc_service.web.chart import draw_counts
+from alloc_service.web.words import tell
 
 pages = Blueprint("figures", __name__)
 
@@ -46,7 +47,7 @@ def count_arms(trial: str) -> ResponseReturnValue:
     try:
         found = reports.count_arms(deps_here(), person_here(), trial, purpose)
     except (LoggedFieldError, FreeTextError) as error:
-        errors = {"purpose": str(error)}
+        errors = {"purpose": tell(error)}
         return render_template("ask_arms.html", trial=trial, typed=purpose, errors=errors), 422
     definition = lookups.read_definition(deps_here(), trial)
     months = _months(found)

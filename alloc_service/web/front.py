@@ -12,6 +12,7 @@ from alloc_service.login import deps_here, everyone, person_here, signed_in
 from alloc_service.permissions import ALLOWED, Action, Grant, Role
 from alloc_service.services import lookups
 from alloc_service.web import resuming
+from alloc_service.web.words import tell
 
 pages = Blueprint("front", __name__)
 
@@ -38,7 +39,7 @@ def take_sign_in() -> ResponseReturnValue:
         return redirect(url_for("account.first_password", username=username), 303)
     except (WrongPasswordError, TooManyTriesError) as error:
         status = 429 if isinstance(error, TooManyTriesError) else 403
-        return _ask(username, on, kept, str(error)), status
+        return _ask(username, on, kept, tell(error)), status
     form = resuming.read(kept) if kept else None
     if form is not None and form.username in {"", username}:
         return render_template("resume.html", form=form)

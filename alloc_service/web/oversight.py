@@ -17,6 +17,7 @@ from alloc_service.permissions import Action
 from alloc_service.services import list_reviews, log_pages, lookups, reports, verification
 from alloc_service.services.list_reviews import ListReview
 from alloc_service.services.log_pages import PAGE, ShownEntry, Wanted
+from alloc_service.web.words import say
 
 pages = Blueprint("oversight", __name__)
 
@@ -44,7 +45,7 @@ def read_log(trial: str) -> ResponseReturnValue:
         rows=[] if errors else [_tell(entry) for entry in page.entries],
         stopped=page.older is not None and len(page.entries) < PAGE,
         before=before,
-        types={type_: describe({"type": type_, "body": {}}) for type_ in sorted(SENTENCES)},
+        types={type_: describe({"type": type_, "body": {}}, say) for type_ in sorted(SENTENCES)},
     )
     return shown, 422 if errors else 200
 
@@ -135,8 +136,8 @@ def _tell(entry: ShownEntry) -> dict[str, object]:
         "time": told["time"],
         "type": told["type"],
         "who": name_actor(told),
-        "sentence": describe(told),
-        "fault": entry.fault,
+        "sentence": describe(told, say),
+        "fault": say(entry.fault),
     }
 
 

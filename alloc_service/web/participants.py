@@ -36,6 +36,7 @@ from alloc_service.trial.consent import find_offsets, write_offset
 from alloc_service.trial.definition import TrialDefinition
 from alloc_service.trial.questions import NumberQuestion
 from alloc_service.web.reading import read_number
+from alloc_service.web.words import say, tell
 
 pages = Blueprint("participants", __name__)
 
@@ -191,9 +192,9 @@ def request_allocation(enrolment: UUID) -> ResponseReturnValue:
     try:
         signature = throttle.guarded(deps_here(), username, browser_here().address, signed)
     except (WrongPasswordError, PasswordChangeDueError) as error:
-        return _show_check(_record(enrolment), username, {"password": str(error)}), 403
+        return _show_check(_record(enrolment), username, {"password": tell(error)}), 403
     except TooManyTriesError as error:
-        return _show_check(_record(enrolment), username, {"password": str(error)}), 429
+        return _show_check(_record(enrolment), username, {"password": tell(error)}), 429
     return _show_allocation(reveal.reveal(deps_here(), person_here(), enrolment, signature))
 
 
@@ -269,7 +270,7 @@ def _consent_errors(
 ) -> dict[str, str]:
     """Return what is wrong with number and consent, by field; all of it at once."""
     if isinstance(error, ParticipantUsedError):
-        return {"participant": str(error)}
+        return {"participant": tell(error)}
     found = {}
     for item in lookups.find_problems(definition, site, typed):
         if item.code == "consent-version":
@@ -284,7 +285,7 @@ def _consent_errors(
 
 
 def _told(label: str, problem: Problem) -> str:
-    return f"{label}: {problem.message.removesuffix('.')}."
+    return f"{label}: {say(problem.message).removesuffix('.')}."
 
 
 def _show_consent(
@@ -329,7 +330,7 @@ def _show_eligibility(
     return render_template(
         "eligibility.html",
         record=record, definition=record.definition, answers=answers,
-        errors={f"answer.{item.field}": item.message for item in problems},
+        errors={f"answer.{item.field}": say(item.message) for item in problems},
         results={item.code: item.status for item in record.eligibility.results},
     )  # fmt: skip
 

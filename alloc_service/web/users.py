@@ -26,6 +26,7 @@ from alloc_service.services.lookups import AccountRow
 from alloc_service.services.people import AccountHistory
 from alloc_service.web.context import ROLE_NAMES
 from alloc_service.web.fields import tell_fault, tell_faults
+from alloc_service.web.words import tell
 
 pages = Blueprint("users", __name__)
 
@@ -150,7 +151,7 @@ def _role_errors(grant: Grant, error: RefusalError) -> dict[str, str]:
     if isinstance(error, UnknownSiteError):
         return {"site": tell_fault(_("Site"), error)}
     if not isinstance(error, AccountError):
-        return {"role": str(error)}
+        return {"role": tell(error)}
     mismatch = bool(grant.site) != (grant.role in AT_A_SITE)
     field, label = ("site", _("Site")) if mismatch else ("role", _("Role"))
     return {field: f"{label}: {error.facts['rule']}."}

@@ -1,9 +1,13 @@
-"""The English catalogue of the pages: every string that a template or a view passes to gettext.
+"""The English catalogue of the pages: every string that they pass to gettext.
 
+That is what templates and views say themselves, and what they look up of what is said below them:
+the texts of refusals, the sentences of log entries, and rules and problems that are one literal.
 `python -m tests.support.catalogue` (`make words`) writes it anew.
 """
 
+import ast
 import io
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,10 +15,16 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import write_po
 
-WEB = Path(__file__).parents[2] / "alloc_service" / "web"
+from alloc_service.errors import RefusalError
+from alloc_service.log.words import SENTENCES
+
+PACKAGE = Path(__file__).parents[2] / "alloc_service"
+WEB = PACKAGE / "web"
 CATALOGUE = WEB / "translations" / "en" / "LC_MESSAGES" / "messages.po"
 _METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
-_KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2)}
+_KEYWORDS = {"_": None, "gettext": None, "mark": None, "ngettext": (1, 2)}
+# Whose refusals pages show; the command line's own are not among them.
+_BELOW = ("core", "log", "sealing", "services", "stats", "storage", "trial")
 _MADE = datetime(2026, 1, 1, tzinfo=UTC)  # the same strings give the same bytes
 
 
@@ -33,7 +43,40 @@ def read_strings() -> Catalog:
     found = extract_from_dir(str(WEB), _METHODS, options, keywords=_KEYWORDS)
     for name, _line, message, comments, context in sorted(found, key=lambda it: (it[0], it[1])):
         catalogue.add(message, None, [(name, 0)], auto_comments=comments, context=context)
+    for name, text in sorted(_said_below()):
+        catalogue.add(text, None, [(name, 0)])
     return catalogue
+
+
+def _said_below() -> Iterator[tuple[str, str]]:
+    """Yield where something is said, and what."""
+    yield from (("../log/words.py", sentence) for sentence in SENTENCES.values())
+    for refusal in _all_of(RefusalError):
+        if not refusal.__module__.endswith(".cli"):
+            place = "../" + refusal.__module__.partition(".")[2].replace(".", "/") + ".py"
+            yield from ((place, text) for text in (refusal.text, refusal.label) if text)
+    for path in sorted(path for part in _BELOW for path in (PACKAGE / part).rglob("*.py")):
+        for text in _literals(ast.parse(path.read_text("utf-8"))):
+            yield f"../{path.relative_to(PACKAGE)}", text
+
+
+def _all_of(branch: type[RefusalError]) -> Iterator[type[RefusalError]]:
+    yield branch
+    for below in branch.__subclasses__():
+        yield from _all_of(below)
+
+
+def _literals(tree: ast.AST) -> Iterator[str]:
+    """Yield rules and problems that are a literal: `rule=…`, `Problem(…, …, …)`, `_check(…, …)`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "id", "")
+            given = [item.value for item in node.keywords if item.arg == "rule"]
+            given += node.args[2:3] if name == "Problem" else []
+            given += node.args[:2] if name == "_check" else []
+            for value in given:
+                if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                    yield value.value
 
 
 def write_catalogue() -> bytes:

@@ -17,6 +17,7 @@ def test_the_catalogue_is_that_of_the_templates_and_views() -> None:
         stored = read_po(file)
 
     assert {item.id for item in stored} == {item.id for item in read_strings()}
+    assert "sealed list {list} (root {root})" in {item.id for item in stored}
 
 
 def test_placeholders_of_a_string_can_be_filled() -> None:
@@ -24,7 +25,7 @@ def test_placeholders_of_a_string_can_be_filled() -> None:
         stored = read_po(file)
     assert len(stored) > 200
     for message in read_strings():
-        text = str(message.id)
+        text = str(message.id[0] if isinstance(message.id, tuple) else message.id)
         if "%(" in text:
             names = re.findall(r"%\((\w+)\)s", text)
             assert text % dict.fromkeys(names, "x")
