@@ -97,12 +97,20 @@ def find_offsets(definition: TrialDefinition, site: str, time: str) -> tuple[str
         UnknownSiteError: The definition has no such site.
     """
     zone = ZoneInfo(definition.site(site).time_zone)
-    try:
-        typed = _parse_time(time)
-    except ConsentError:
+    typed = _parse_time(time) if is_time(time) else None
+    if typed is None or typed.tzinfo is not None:
         return ()
     offsets = tuple(write_offset(reading) for reading in _readings(typed, zone))
-    return offsets if typed.tzinfo is None and len(set(offsets)) > 1 else ()
+    return offsets if len(set(offsets)) > 1 else ()
+
+
+def is_time(text: str) -> bool:
+    """Tell whether a text is a date and time in the form that `read_consent` takes."""
+    try:
+        _parse_time(text)
+    except ConsentError:
+        return False
+    return True
 
 
 def write_offset(time: datetime) -> str:

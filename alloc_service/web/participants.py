@@ -32,7 +32,7 @@ from alloc_service.services import audit, enrolments, lookups, participants, rev
 from alloc_service.services.enrolments import Typed
 from alloc_service.services.lookups import RecordToCheck
 from alloc_service.services.reveal import Allocation
-from alloc_service.trial.consent import find_offsets, write_offset
+from alloc_service.trial.consent import find_offsets, is_time, write_offset
 from alloc_service.trial.definition import TrialDefinition
 from alloc_service.trial.questions import NumberQuestion
 from alloc_service.web.reading import read_number
@@ -41,6 +41,10 @@ from alloc_service.web.words import say, tell
 pages = Blueprint("participants", __name__)
 
 _PADDING = 1_024
+# In the order of the page, in which its summary tells what is wrong.
+_CONSENT_FIELDS = (
+    "participant", "consent_day", "consent_hour", "consent_offset", "consent_version",
+)  # fmt: skip
 
 
 @pages.get("/trials/<trial:trial>/sites/<site>/participants")
@@ -275,12 +279,23 @@ def _consent_errors(
     for item in lookups.find_problems(definition, site, typed):
         if item.code == "consent-version":
             found["consent_version"] = _told(_("Version of the form"), item)
-        elif item.field == lookups.CONSENT and find_offsets(definition, site, typed.consent_time):
-            found["consent_offset"] = _("Offset from UTC: choose which of the two it was.")
         elif item.field == lookups.CONSENT:
-            found["consent_day"] = _told(_("Consent"), item)
+            found |= _time_errors(definition, site, typed.consent_time)
         elif item.field == lookups.PARTICIPANT:
             found["participant"] = _told(_("Participant number"), item)
+    return {field: found[field] for field in _CONSENT_FIELDS if field in found}
+
+
+def _time_errors(definition: TrialDefinition, site: str, time: str) -> dict[str, str]:
+    """Return what is wrong with a refused time of consent, by field."""
+    if find_offsets(definition, site, time):
+        return {"consent_offset": _("Offset from UTC: choose which of the two it was.")}
+    day, _space, hour = time.partition(" ")
+    found = {}
+    if not is_time(f"{day} 12:00"):
+        found["consent_day"] = _("Date of consent: write it as 2026-03-02.")
+    if not is_time(f"2026-03-02 {hour}"):
+        found["consent_hour"] = _("Time of consent: write it as 09:15.")
     return found
 
 
@@ -316,11 +331,11 @@ def _show_facts(
 
 
 def _fact_errors(definition: TrialDefinition, problems: tuple[Problem, ...]) -> dict[str, str]:
-    labels = {item.code: item.label for item in definition.facts}
+    found = {item.field: item for item in problems}
     return {
-        f"fact.{item.field}": _told(labels[item.field], item)
-        for item in problems
-        if item.field in labels
+        f"fact.{question.code}": _told(question.label, found[question.code])
+        for question in definition.facts
+        if question.code in found
     }
 
 

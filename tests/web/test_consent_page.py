@@ -165,3 +165,30 @@ def test_a_draft_is_moved_from_one_offset_to_the_other(
 
     assert typed_moment(active) == "2025-10-26T02:30:00+01:00"
     assert "2025-10-26 02:30:00 +01:00" in far.words
+
+
+@pytest.mark.parametrize(
+    ("day", "hour", "told"),
+    [
+        ("", "09:15", ["consent_day"]),
+        ("2026-03-01", "", ["consent_hour"]),
+        ("", "", ["consent_day", "consent_hour"]),
+        ("2026-02-30", "09:15", ["consent_day"]),
+        ("2026-03-01", "25:00", ["consent_hour"]),
+        ("2026-03-01T09:15", "", ["consent_day", "consent_hour"]),
+        ("1 March 2026", "quarter past nine", ["consent_day", "consent_hour"]),
+    ],
+)
+def test_it_is_told_whether_day_or_hour_is_wrong_in_the_order_of_the_page(
+    active: Installation, doc: Browser, day: str, hour: str, told: list[str]
+) -> None:
+    enrolment = active.enrol().id
+    path = f"/enrolments/{enrolment}/consent"
+    doc.get(path)
+
+    doc.post(path, {"consent_day": day, "consent_hour": hour, "consent_version": "7"})
+
+    assert doc.answer.status_code == 422
+    fields = ["participant", *told, "consent_version"]
+    assert list(doc.errors) == fields
+    assert re.findall(r'<li><a href="#(\w+)"', doc.page) == fields
