@@ -123,6 +123,9 @@ def _harden(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.get("request_id", "")
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    if response.mimetype == "text/html" and b"\0" in response.get_data():
+        # What was typed is shown again, and no page may hold this; browsers show the same.
+        response.set_data(response.get_data().replace(b"\0", "\ufffd".encode()))
     if request.endpoint == "static":
         response.headers["Cache-Control"] = "public, max-age=3600"
     return response

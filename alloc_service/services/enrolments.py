@@ -145,7 +145,7 @@ class Draft:
         return canon(
             {
                 "answers": dict(self.answers),
-                "consent": _consent_record(self.consent),
+                "consent": record_consent(self.consent),
                 "definition": definition.sha256,
                 "enrolment": str(self.id),
                 "facts": self.facts.to_record(),
@@ -335,7 +335,7 @@ def write_draft(definition: TrialDefinition, site: str, typed: Typed) -> bytes:
     return canon(
         {
             "answers": {code: answer for code, answer in typed.answers.items() if answer},
-            "consent": _consent_record(consent),
+            "consent": record_consent(consent),
             "facts": facts.to_record(),
         }
     )
@@ -352,5 +352,6 @@ def _hash_draft(row: EnrolmentRow) -> str:
     return hashlib.sha256(canon(signed)).hexdigest()
 
 
-def _consent_record(consent: Consent) -> dict[str, Json]:
+def record_consent(consent: Consent) -> dict[str, Json]:
+    """Return a consent as it is kept and hashed."""
     return {"time": consent.time.isoformat(timespec="seconds"), "version": consent.version}

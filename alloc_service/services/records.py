@@ -2,19 +2,29 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import cast
 
-from alloc_service.core.canon import parse_object
+from alloc_service.core.canon import Json, parse_object
 from alloc_service.errors import DefinitionChangedError, EnrolmentChangedError
 from alloc_service.storage.queries import EnrolmentRow
 
 
 @dataclass(frozen=True, slots=True)
 class SignedRecord:
-    """What an allocation shows of the record that was signed for it."""
+    """What an allocation shows of the record that was signed for it.
+
+    Attributes:
+        stratum: Its code.
+        signature: Printed name, role, meaning, time.
+        consent: Its `time`, in ISO 8601 with an offset, and `version`.
+        facts: As `Facts.to_record` gives them.
+    """
 
     stratum: str
     signature: Mapping[str, str]
+    consent: Mapping[str, Json]
+    facts: Mapping[str, Json] = field(repr=False)
 
 
 def hash_record(record: bytes) -> str:
@@ -50,6 +60,8 @@ def require_same_record(
             "participant": participant,
             "stratum": {"code": str(stratum)},
             "signature": {**signature},
+            "consent": {**consent},
+            "facts": {**facts},
             "definition": definition,
         } if (enrolment, trial, site, participant) == (
             str(row.id),
@@ -60,6 +72,9 @@ def require_same_record(
             if definition != definition_sha256:
                 raise DefinitionChangedError(trial=row.trial_id)
             return SignedRecord(
-                stratum, {str(name): str(value) for name, value in signature.items()}
+                stratum,
+                {str(name): str(value) for name, value in signature.items()},
+                cast("Mapping[str, Json]", consent),
+                cast("Mapping[str, Json]", facts),
             )
     raise EnrolmentChangedError(enrolment=row.id)

@@ -43,6 +43,7 @@ from alloc_service.storage.queries import EnrolmentRow
 from alloc_service.storage.transactions import Transaction
 from alloc_service.trial.definition import TrialDefinition
 from alloc_service.trial.factors import DerivedStratum
+from alloc_service.trial.facts import Facts, reread_facts
 from alloc_service.trial.schedule import FollowUp, follow_up_dates
 
 __all__ = ["Allocation", "Signature", "read_again", "reveal", "sign"]
@@ -64,6 +65,9 @@ class Allocation:
         stratum: The derived stratum's code.
         assigned_at: Time of the logged assignment, UTC.
         signature: The manifestation of the signature, as recorded.
+        consent_at: When consent was given, as recorded.
+        consent_version: To which version of the form.
+        facts: As typed and recorded.
         visits: The follow-up visits, dated in the site's zone.
         leaf: HEX leaf hash of the logged assignment, for the receipt.
         receipt: The site's receipt: proof that the assignment is in the signed log.
@@ -81,6 +85,9 @@ class Allocation:
     stratum: str
     assigned_at: datetime
     signature: Mapping[str, str]
+    consent_at: datetime
+    consent_version: str
+    facts: Facts = field(repr=False)
     visits: tuple[FollowUp, ...]
     leaf: str
     receipt: str
@@ -229,7 +236,8 @@ def _assign_next_slot(
     number = _choose_list(log.state, stratum)
     place = stratum.index, log.state.lists[number].next_slot[stratum.index]
     leaf, sealed = _tree(log, trial_id, number).read_slot(tx, place)
-    shown = SignedRecord(stratum.code, signature.to_record())
+    consent = enrolments.record_consent(draft.consent)
+    shown = SignedRecord(stratum.code, signature.to_record(), consent, draft.facts.to_record())
     record = draft.to_record(definition, stratum, shown.signature)
     with tx.sending_together():
         entry = log.append("slot.assigned", actor, _assignment(number, place, leaf, row.id, record))
@@ -320,6 +328,9 @@ def _open(deps: Deps, spent: _Spent) -> Allocation:
         stratum=record.stratum,
         assigned_at=assigned_at,
         signature=record.signature,
+        consent_at=datetime.fromisoformat(str(record.consent["time"])),
+        consent_version=str(record.consent["version"]),
+        facts=reread_facts(definition, record.facts),
         visits=follow_up_dates(definition, row.site, assigned_at),
         leaf=spent.assigned.leaf,
         receipt=receipt.text,

@@ -362,7 +362,10 @@ def _show_check(record: RecordToCheck, username: str, errors: Mapping[str, str])
 def _show_allocation(allocation: Allocation) -> Response:
     """Return the page of an allocation, as long as it would be for the arm with most to say."""
     definition = allocation.definition
-    page = render_template("allocation.html", definition=definition, allocation=allocation).encode()
+    page = render_template(
+        "allocation.html",
+        definition=definition, allocation=allocation, shown_at=deps_here().clock(),
+    ).encode()  # fmt: skip
     longest = max(_length(arm.code, arm.label, arm.instruction) for arm in definition.arms)
     own = _length(allocation.arm, allocation.label, allocation.instruction)
     whole = len(page) - own + longest

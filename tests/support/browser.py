@@ -92,5 +92,5 @@ class Browser:
 
     def _take(self, answer: TestResponse) -> TestResponse:
         self.answer = answer
-        self.page = answer.get_data(as_text=True)
+        self.page = answer.get_data().decode(errors="replace")  # a file may be no text
         return answer
