@@ -78,9 +78,9 @@ def amend_command(
 ) -> None:
     """Change a record before its allocation; you are a physician of the site.
 
-    PARTICIPANT is the site's participant number, which stays. What is given in FILE or options
-    replaces what was typed before; the rest stays as it is. A record that was signed for an
-    allocation never changes.
+    PARTICIPANT is the site's participant number as it is now. What is given in FILE or options
+    replaces what was typed before, another number with --participant as well; the rest stays as
+    it is. A record that was signed for an allocation never changes.
     """
     if given.file is None and not given.by_options:
         raise click.UsageError("Give what is to be changed: a FILE, or options such as --fact.")

@@ -123,8 +123,8 @@ class AllocatedAlreadyError(StateError):
 
     code = "allocated-already"
     text = (
-        "The record of participant {participant} was not changed: it is allocated already, or "
-        "the number is another one. Record a correction beside it; the allocation stands."
+        "The record of participant {participant} was not changed: it is allocated already. "
+        "Record a correction beside it; the allocation stands."
     )
 
 

@@ -46,6 +46,8 @@ from alloc_service.trial.measurements import compute_scores
 FORMAT = "rac-enrolment/1"
 MEANING = "I have checked this record and request the allocation of this participant."
 
+_ONCE = "participant_is_enrolled_once"
+
 
 @dataclass(frozen=True, slots=True)
 class Typed:
@@ -183,28 +185,35 @@ def enrol(deps: Deps, person: Person, trial_id: str, site: str, typed: Typed) ->
             tx.flush()
             return read_draft(definition, row)
     except ConstraintError as error:
-        if error.facts["constraint"] != "participant_is_enrolled_once":
+        if error.facts["constraint"] != _ONCE:
             raise
         raise ParticipantUsedError(participant=typed.participant, site=site) from None
 
 
 def amend(deps: Deps, person: Person, enrolment_id: UUID, typed: Typed) -> Draft:
-    """Replace a draft by what is typed now; its participant number stays.
+    """Replace a draft by what is typed now, its participant number with the rest.
 
     Raises:
         NotAllowedError: The person is no physician of this site now.
         AllocatedAlreadyError: The record was signed and allocated; it never changes again.
         InputError: Something typed breaks a rule; the old draft stays.
+        ParticipantUsedError: The site has used this participant number for somebody else.
     """
-    with deps.database.write() as tx:
-        row = queries.lock_enrolment(tx, enrolment_id)
-        accounts.require(tx, person, Action.ENROL, row.trial_id, row.site)
-        if row.record is not None or typed.participant != row.participant:
-            raise AllocatedAlreadyError(participant=row.participant)
-        definition = definition_of(tx, row.trial_id)
-        draft = write_draft(definition, row.site, typed)
-        queries.write_draft(tx, row.id, draft)
-        return read_draft(definition, row._replace(draft=draft))
+    try:
+        with deps.database.write() as tx:
+            row = queries.lock_enrolment(tx, enrolment_id)
+            accounts.require(tx, person, Action.ENROL, row.trial_id, row.site)
+            if row.record is not None:
+                raise AllocatedAlreadyError(participant=row.participant)
+            definition = definition_of(tx, row.trial_id)
+            draft = write_draft(definition, row.site, typed)
+            row = row._replace(participant=typed.participant, draft=draft)
+            queries.write_draft(tx, row.id, row.participant, draft)
+            return read_draft(definition, row)
+    except ConstraintError as error:  # only the update above meets a rule, so there is a row
+        if error.facts["constraint"] != _ONCE:
+            raise
+        raise ParticipantUsedError(participant=typed.participant, site=row.site) from None
 
 
 def read_draft(definition: TrialDefinition, row: EnrolmentRow) -> Draft:

@@ -81,6 +81,43 @@ def read_consent(definition: TrialDefinition, site: str, time: str, version: str
     return Consent(_read_time(time, zone), version)
 
 
+def find_offsets(definition: TrialDefinition, site: str, time: str) -> tuple[str, ...]:
+    """Return the offsets that a typed time can have, where the site's clock does not tell.
+
+    Args:
+        definition: The trial.
+        site: The site's code.
+        time: As for `read_consent`.
+
+    Returns:
+        Such as +02:00 and +01:00, before and after the clock was changed; none where the time is
+        one moment, or is no time at all.
+
+    Raises:
+        UnknownSiteError: The definition has no such site.
+    """
+    zone = ZoneInfo(definition.site(site).time_zone)
+    typed = _parse_time(time) if is_time(time) else None
+    if typed is None or typed.tzinfo is not None:
+        return ()
+    offsets = tuple(write_offset(reading) for reading in _readings(typed, zone))
+    return offsets if len(set(offsets)) > 1 else ()
+
+
+def is_time(text: str) -> bool:
+    """Tell whether a text is a date and time in the form that `read_consent` takes."""
+    try:
+        _parse_time(text)
+    except ConsentError:
+        return False
+    return True
+
+
+def write_offset(time: datetime) -> str:
+    """Return the offset from UTC of a time that has a zone, such as +02:00."""
+    return time.isoformat(timespec="seconds")[len("2026-03-02T09:15:00") :]
+
+
 def check_consent_version(definition: TrialDefinition, version: str) -> None:
     """Refuse a consent to another version of the wording than the trial's.
 
@@ -110,18 +147,22 @@ def _in_utc(time: datetime, field: str) -> datetime:
 
 
 def _read_time(text: str, zone: ZoneInfo) -> datetime:
+    time = _parse_time(text)
+    return time if time.tzinfo else _place(time, zone)
+
+
+def _parse_time(text: str) -> datetime:
     parts = _TIME.fullmatch(text)
     try:
-        time = datetime.fromisoformat(text if parts else "")
+        return datetime.fromisoformat(text if parts else "")
     except ValueError:
         rule = "write its date and time as 2026-03-02 09:15, with an offset such as +08:00 if known"
         raise ConsentError(rule=rule) from None
-    return time if time.tzinfo else _place(time, zone)
 
 
 def _place(time: datetime, zone: ZoneInfo) -> datetime:
     """Give a local time its zone, where it is one moment there."""
-    first, second = (time.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    first, second = _readings(time, zone)
     if first.utcoffset() != second.utcoffset():
         rule = (
             "the clock was changed in that hour at this site; write the time with its offset, "
@@ -129,3 +170,8 @@ def _place(time: datetime, zone: ZoneInfo) -> datetime:
         )
         raise ConsentError(rule=rule)
     return first
+
+
+def _readings(time: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return a local time by the clock as it was before a change in that hour, and after it."""
+    return time.replace(tzinfo=zone, fold=0), time.replace(tzinfo=zone, fold=1)

@@ -12,7 +12,7 @@ from werkzeug.routing import BaseConverter
 
 from alloc_service.core.design import TEST_PREFIX
 from alloc_service.log.entry import parse_time
-from alloc_service.login import is_signed_in, signed_in_here
+from alloc_service.login import deps_here, is_signed_in, signed_in_here
 from alloc_service.permissions import Role
 from alloc_service.trial.definition import TrialDefinition
 from alloc_service.trial.facts import Fact
@@ -120,6 +120,7 @@ def _know() -> dict[str, object]:
     here = signed_in_here() if is_signed_in() else None
     return {
         "here": here,
+        "lasts": int((here.ends_at - deps_here().clock()).total_seconds()) if here else 0,
         "language": str(get_locale()).replace("_", "-"),
         "request_id": g.get("request_id", ""),
         "role_names": ROLE_NAMES,

@@ -32,6 +32,7 @@ from alloc_service.services import audit, enrolments, lookups, participants, rev
 from alloc_service.services.enrolments import Typed
 from alloc_service.services.lookups import RecordToCheck
 from alloc_service.services.reveal import Allocation
+from alloc_service.trial.consent import find_offsets, is_time, write_offset
 from alloc_service.trial.definition import TrialDefinition
 from alloc_service.trial.questions import NumberQuestion
 from alloc_service.web.reading import read_number
@@ -40,6 +41,10 @@ from alloc_service.web.words import say, tell
 pages = Blueprint("participants", __name__)
 
 _PADDING = 1_024
+# In the order of the page, in which its summary tells what is wrong.
+_CONSENT_FIELDS = (
+    "participant", "consent_day", "consent_hour", "consent_offset", "consent_version",
+)  # fmt: skip
 
 
 @pages.get("/trials/<trial:trial>/sites/<site>/participants")
@@ -61,62 +66,58 @@ def list_participants(trial: str, site: str) -> ResponseReturnValue:
 @allow(Action.ENROL)
 def begin(trial: str, site: str) -> ResponseReturnValue:
     """Ask for participant number and consent."""
-    return _show_consent(trial, site, {}, {}), 200
+    return _show_consent(lookups.read_definition(deps_here(), trial), site, {}, {}), 200
 
 
 @pages.post("/trials/<trial:trial>/sites/<site>/enrol")
 @allow(Action.ENROL)
 def take_begin(trial: str, site: str) -> ResponseReturnValue:
     """Keep a draft with participant number and consent, and go on to the facts."""
-    form = request.form
+    form, definition = request.form, lookups.read_definition(deps_here(), trial)
     typed = Typed(
         participant=form.get("participant", "").strip(),
-        consent_time=_consent_time(form),
+        consent_time=_consent_time(definition, site, form),
         consent_version=form.get("consent_version", "").strip(),
         facts={},
     )
     try:
         draft = enrolments.enrol(deps_here(), person_here(), trial, site, typed)
     except InputError as error:
-        errors = _consent_errors(trial, site, typed, error)
-        return _show_consent(trial, site, form, errors), 422
+        errors = _consent_errors(definition, site, typed, error)
+        return _show_consent(definition, site, form, errors), 422
     return redirect(url_for("participants.facts", enrolment=draft.id), 303)
 
 
 @pages.get("/enrolments/<uuid:enrolment>/consent")
 @allow(Action.ENROL)
 def consent(enrolment: UUID) -> ResponseReturnValue:
-    """Ask for the consent again."""
+    """Ask for participant number and consent again."""
     record = _record(enrolment)
     if record.allocated:
         return _to_check(enrolment)
-    # In the site's zone, in which it is read again, whatever offset it was typed with.
-    zone = record.definition.site(record.draft.site).time_zone
-    time = record.draft.consent.time.astimezone(ZoneInfo(zone))
-    typed = {
-        "consent_day": f"{time:%Y-%m-%d}",
-        "consent_hour": f"{time:%H:%M}",
-        "consent_version": record.draft.consent.version,
-    }
-    return _show_consent(record.draft.trial, record.draft.site, typed, {}, record), 200
+    return _show_consent(record.definition, record.draft.site, _kept_consent(record), {}), 200
 
 
 @pages.post("/enrolments/<uuid:enrolment>/consent")
 @allow(Action.ENROL)
 def take_consent(enrolment: UUID) -> ResponseReturnValue:
-    """Change the consent of a draft."""
+    """Change participant number and consent of a draft."""
     record, form = _record(enrolment), request.form
+    definition, site = record.definition, record.draft.site
+    time = _consent_time(definition, site, form)
+    if time == _consent_time(definition, site, _kept_consent(record)):
+        time = record.draft.typed.consent_time  # to the second, and as it was first typed
     typed = replace(
         record.draft.typed,
-        consent_time=_consent_time(form),
+        participant=form.get("participant", "").strip(),
+        consent_time=time,
         consent_version=form.get("consent_version", "").strip(),
     )
     try:
         enrolments.amend(deps_here(), person_here(), enrolment, typed)
     except InputError as error:
-        trial, site = record.draft.trial, record.draft.site
-        errors = _consent_errors(trial, site, typed, error)
-        return _show_consent(trial, site, form, errors, record), 422
+        errors = _consent_errors(definition, site, typed, error)
+        return _show_consent(definition, site, form, errors), 422
     return _to_check(enrolment)
 
 
@@ -247,23 +248,54 @@ def _read_numbers(
     return values, tuple(asked)
 
 
-def _consent_time(form: Mapping[str, str]) -> str:
-    return f"{form.get('consent_day', '').strip()} {form.get('consent_hour', '').strip()}"
+def _consent_time(definition: TrialDefinition, site: str, form: Mapping[str, str]) -> str:
+    """Return day and hour, with the offset where they are not one moment at the site."""
+    time = f"{form.get('consent_day', '').strip()} {form.get('consent_hour', '').strip()}"
+    offset = form.get("consent_offset", "")
+    return time + offset if offset in find_offsets(definition, site, time) else time
 
 
-def _consent_errors(trial: str, site: str, typed: Typed, error: RefusalError) -> dict[str, str]:
+def _kept_consent(record: RecordToCheck) -> dict[str, str]:
+    """Return number and consent of a draft as they are typed into the form."""
+    # In the site's zone, in which it is read again, whatever offset it was typed with.
+    zone = record.definition.site(record.draft.site).time_zone
+    time = record.draft.consent.time.astimezone(ZoneInfo(zone))
+    return {
+        "participant": record.draft.participant,
+        "consent_day": f"{time:%Y-%m-%d}",
+        "consent_hour": f"{time:%H:%M}",
+        "consent_offset": write_offset(time),
+        "consent_version": record.draft.consent.version,
+    }
+
+
+def _consent_errors(
+    definition: TrialDefinition, site: str, typed: Typed, error: RefusalError
+) -> dict[str, str]:
     """Return what is wrong with number and consent, by field; all of it at once."""
     if isinstance(error, ParticipantUsedError):
         return {"participant": tell(error)}
-    definition = lookups.read_definition(deps_here(), trial)
     found = {}
     for item in lookups.find_problems(definition, site, typed):
         if item.code == "consent-version":
             found["consent_version"] = _told(_("Version of the form"), item)
         elif item.field == lookups.CONSENT:
-            found["consent_day"] = _told(_("Consent"), item)
+            found |= _time_errors(definition, site, typed.consent_time)
         elif item.field == lookups.PARTICIPANT:
             found["participant"] = _told(_("Participant number"), item)
+    return {field: found[field] for field in _CONSENT_FIELDS if field in found}
+
+
+def _time_errors(definition: TrialDefinition, site: str, time: str) -> dict[str, str]:
+    """Return what is wrong with a refused time of consent, by field."""
+    if find_offsets(definition, site, time):
+        return {"consent_offset": _("Offset from UTC: choose which of the two it was.")}
+    day, _space, hour = time.partition(" ")
+    found = {}
+    if not is_time(f"{day} 12:00"):
+        found["consent_day"] = _("Date of consent: write it as 2026-03-02.")
+    if not is_time(f"2026-03-02 {hour}"):
+        found["consent_hour"] = _("Time of consent: write it as 09:15.")
     return found
 
 
@@ -272,17 +304,13 @@ def _told(label: str, problem: Problem) -> str:
 
 
 def _show_consent(
-    trial: str,
-    site: str,
-    typed: Mapping[str, str],
-    errors: Mapping[str, str],
-    record: RecordToCheck | None = None,
+    definition: TrialDefinition, site: str, typed: Mapping[str, str], errors: Mapping[str, str]
 ) -> str:
-    definition = lookups.read_definition(deps_here(), trial)
+    time = _consent_time(definition, site, {**typed, "consent_offset": ""})
     return render_template(
         "consent.html",
         definition=definition, site=definition.site(site), typed=typed, errors=errors,
-        record=record,
+        offsets=find_offsets(definition, site, time),
     )  # fmt: skip
 
 
@@ -303,11 +331,11 @@ def _show_facts(
 
 
 def _fact_errors(definition: TrialDefinition, problems: tuple[Problem, ...]) -> dict[str, str]:
-    labels = {item.code: item.label for item in definition.facts}
+    found = {item.field: item for item in problems}
     return {
-        f"fact.{item.field}": _told(labels[item.field], item)
-        for item in problems
-        if item.field in labels
+        f"fact.{question.code}": _told(question.label, found[question.code])
+        for question in definition.facts
+        if question.code in found
     }
 
 

@@ -60,6 +60,17 @@ def test_no_page_of_the_physician_s_way_violates_a_rule(open_browser: Open) -> N
     assert len(person.seen) == 20
 
 
+def test_the_offset_in_the_hour_of_a_change_of_the_clock_violates_no_rule(doc: Person) -> None:
+    doc.begin("P-001")
+    doc.page.go_back()
+    doc.fill({"consent_day": "1988-09-11", "consent_hour": "01:30"})
+    doc.press("Save and go on")
+
+    assert doc.page.locator("#consent_offset").is_visible()
+    doc.check_access("consent, offset")
+    assert doc.seen["consent, offset"] == []
+
+
 def test_a_page_that_violates_rules_is_found_out(open_browser: Open) -> None:
     person = open_browser()
     person.page.set_content('<p style="color: #ccc; width: 900px">pale<img src="x.png"></p>')

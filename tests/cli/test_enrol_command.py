@@ -288,6 +288,16 @@ def test_a_draft_is_amended_in_part_and_the_rest_stays(shell: Shell) -> None:
 
 
 @pytest.mark.usefixtures("active")
+def test_the_number_of_a_draft_is_corrected(shell: Shell) -> None:
+    enrol(shell, *options())
+
+    outcome = shell("amend", TRIAL, "P-001", "--participant", "P-002", "--json", by="doc")
+
+    assert json.loads(outcome.out)["participant"] == "P-002"
+    assert "[not-found]" in shell("amend", TRIAL, "P-001", "--fact", "age=45", by="doc").err
+
+
+@pytest.mark.usefixtures("active")
 def test_a_refused_amendment_leaves_the_draft_as_it_was(shell: Shell) -> None:
     enrol(shell, *options())
 

@@ -15,6 +15,7 @@ from alloc_service.errors import (
     EnrolmentChangedError,
     FactsError,
     FactsMissingError,
+    InputError,
     NotAllowedError,
     NotEligibleError,
     ParticipantUsedError,
@@ -124,21 +125,64 @@ def test_another_rule_of_the_schema_is_not_taken_for_a_used_number(active: Insta
         active.enrol(type_small("P-002"))
 
 
-def test_the_number_of_an_amended_draft_stays(active: Installation) -> None:
+def test_the_number_of_a_draft_is_corrected_and_the_old_one_is_free_again(
+    active: Installation,
+) -> None:
     draft = active.enrol()
 
-    with pytest.raises(AllocatedAlreadyError):
+    amended = amend(active, draft, type_small("P-002"), by="doc2")
+
+    assert (amended.id, amended.participant) == (draft.id, "P-002")
+    assert amended.sha256 != draft.sha256
+    assert active.ask("SELECT participant FROM enrolment") == [("P-002",)]
+    assert active.enrol().participant == "P-001"
+
+
+def test_a_number_that_the_site_has_used_is_refused_and_the_old_draft_stays(
+    active: Installation,
+) -> None:
+    draft = active.enrol()
+    active.enrol(type_small("P-002"))
+    active.enrol(type_small("P-003"), by="far", site="BE02")
+
+    with pytest.raises(ParticipantUsedError, match="Participant P-002 of site XA01"):
+        amend(active, draft, type_small("P-002", facts={"age": "30"}))
+
+    assert active_draft(active, draft.id) == draft
+    assert amend(active, draft, type_small("P-003")).participant == "P-003"
+
+
+@on_sqlite
+@pytest.mark.parametrize("number", ["", "Zhang San", "P 2", "110101199003074514", "P\0", "x" * 33])
+def test_a_number_that_breaks_the_rule_is_not_amended_in(active: Installation, number: str) -> None:
+    draft = active.enrol()
+
+    with pytest.raises(InputError):
+        amend(active, draft, type_small(number))
+    assert active_draft(active, draft.id) == draft
+
+
+@on_sqlite
+def test_another_rule_of_the_schema_is_not_taken_for_a_used_number_when_amending(
+    active: Installation,
+) -> None:
+    active.enrol()
+    draft = active.enrol(type_small("P-002", facts={"age": "30"}))
+    active.attack("CREATE UNIQUE INDEX one_of_a_kind ON enrolment (draft)")
+
+    with pytest.raises(ConstraintError):
         amend(active, draft, type_small("P-002"))
 
 
 def test_a_record_that_is_allocated_never_changes(active: Installation) -> None:
     draft = active.enrol()
     active.reveal(draft)
-    before = active.ask("SELECT draft, record FROM enrolment")
+    before = active.ask("SELECT participant, draft, record FROM enrolment")
 
-    with pytest.raises(AllocatedAlreadyError, match="allocated already"):
-        amend(active, draft, type_small(facts={"age": "30"}))
-    assert active.ask("SELECT draft, record FROM enrolment") == before
+    for typed in (type_small(facts={"age": "30"}), type_small("P-002")):
+        with pytest.raises(AllocatedAlreadyError, match="allocated already"):
+            amend(active, draft, typed)
+    assert active.ask("SELECT participant, draft, record FROM enrolment") == before
 
 
 @on_sqlite

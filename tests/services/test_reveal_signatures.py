@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from alloc_service.core.canon import parse_object
 from alloc_service.errors import (
     NaiveTimeError,
     SignatureError,
@@ -77,6 +78,21 @@ def test_a_signature_for_a_draft_that_was_amended_since_is_refused(active: Insta
     )
     assert refusal.code == "not-signed"
     assert active.reveal(draft).stratum == "severity=severe"
+
+
+def test_a_signature_for_a_number_that_was_corrected_since_is_refused(
+    active: Installation,
+) -> None:
+    draft = active.enrol()
+    signature = active.sign(draft)
+    doc = active.people["doc"]
+    enrolments.amend(active.deps, doc, draft.id, type_small("P-002"))
+
+    refusal = refusal_of(active, lambda: reveal.reveal(active.deps, doc, draft.id, signature))
+    assert "the record was changed after it was signed" in str(refusal)
+    active.reveal(draft)
+    ((record,),) = active.ask("SELECT record FROM enrolment")
+    assert parse_object(bytes(record))["participant"] == "P-002"
 
 
 def test_a_signature_for_another_participant_number_is_refused(active: Installation) -> None:

@@ -57,7 +57,7 @@ def test_whoever_waits_for_an_enrolment_sees_it_as_the_other_left_it(
         enrolment = queries.lock_enrolment(transaction, enrolment_id)
         waiting.start()
         loaded.wait(0.2)  # on SQLite it waits before its first statement
-        queries.write_draft(transaction, enrolment.id, b'{"changed":true}')
+        queries.write_draft(transaction, enrolment.id, enrolment.participant, b'{"changed":true}')
     waiting.join()
 
     assert seen == [b'{"changed":true}']

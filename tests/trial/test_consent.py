@@ -13,7 +13,7 @@ from alloc_service.errors import (
     NaiveTimeError,
     UnknownSiteError,
 )
-from alloc_service.trial.consent import Consent, check_consent, read_consent
+from alloc_service.trial.consent import Consent, check_consent, find_offsets, read_consent
 from alloc_service.trial.definition import TrialDefinition
 
 REQUEST = datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
@@ -159,6 +159,38 @@ def test_an_hour_that_the_clock_skipped_or_showed_twice_needs_its_offset(
 
     exact = read_consent(definition, "XA01", text + offset, "1").time
     assert exact.isoformat() == f"{text}:00{offset}".replace(" ", "T")
+
+
+@pytest.mark.parametrize(
+    ("text", "offsets"),
+    [
+        ("1988-04-17 02:30", ("+08:00", "+09:00")),
+        ("1988-09-11T01:30:59", ("+09:00", "+08:00")),
+        ("1988-09-11 01:30+08:00", ()),
+        ("1988-09-11 02:00", ()),
+        ("2026-03-02 09:15", ()),
+        ("1988-09-11", ()),
+        ("", ()),
+    ],
+)
+def test_the_offsets_of_such_an_hour_are_told_before_and_after_the_change(
+    definition: TrialDefinition, text: str, offsets: tuple[str, ...]
+) -> None:
+    assert find_offsets(definition, "XA01", text) == offsets
+
+
+def test_each_offset_of_such_an_hour_is_taken_with_it(definition: TrialDefinition) -> None:
+    first, second = (
+        read_consent(definition, "XA01", f"1988-09-11 01:30{offset}", "1").time
+        for offset in find_offsets(definition, "XA01", "1988-09-11 01:30")
+    )
+
+    assert second - first == timedelta(hours=1)
+
+
+def test_offsets_at_an_unknown_site_are_refused(definition: TrialDefinition) -> None:
+    with pytest.raises(UnknownSiteError):
+        find_offsets(definition, "BJ02", "2026-03-02 09:15")
 
 
 @pytest.mark.parametrize(

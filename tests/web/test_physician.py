@@ -6,8 +6,10 @@ from uuid import UUID
 
 import pytest
 
+from alloc_service.app import build_app
+from alloc_service.config import WebSettings
 from tests.support.browser import Browser
-from tests.support.installation import Installation, password_of, type_small
+from tests.support.installation import Installation, password_of, type_shipped
 
 PARTICIPANTS = "/trials/TEST-SMALL/sites/XA01/participants"
 ENROL = "/trials/TEST-SMALL/sites/XA01/enrol"
@@ -112,29 +114,12 @@ def test_a_step_that_is_refused_keeps_what_was_typed_and_names_field_and_rule(
     assert doc.page.startswith("<!doctype html>")
     assert doc.title.startswith("Error:")
     assert doc.errors["participant"].startswith("Participant number: it must be 1-32 of")
-    assert doc.errors["consent_day"].startswith("Consent: write its date and time as")
+    assert doc.errors["consent_day"] == "Date of consent: write it as 2026-03-02."
     assert "version 1" in doc.errors["consent_version"]
     assert 'value="Zhang San"' in doc.page
     assert 'value="03/01/2026"' in doc.page
     assert "There is a problem" in doc.words
     assert active.ask("SELECT count(*) FROM enrolment") == [(0,)]
-
-
-@pytest.mark.parametrize("typed", ["2026-03-01T02:15Z", "2026-03-01 10:15"])
-def test_a_consent_that_is_looked_at_and_saved_again_stays_the_same_moment(
-    active: Installation, doc: Browser, typed: str
-) -> None:
-    enrolment = active.enrol(type_small(consent_time=typed)).id
-
-    doc.get(f"/enrolments/{enrolment}/consent")
-    assert 'value="2026-03-01"' in doc.page
-    assert 'value="10:15"' in doc.page
-    doc.post(
-        f"/enrolments/{enrolment}/consent",
-        {"consent_day": "2026-03-01", "consent_hour": "10:15", "consent_version": "1"},
-    )
-
-    assert "2026-03-01 10:15:00 +08:00, version 1" in doc.words
 
 
 def test_a_participant_number_is_used_once(doc: Browser) -> None:
@@ -177,6 +162,20 @@ def test_a_number_is_read_as_people_write_it_or_asked_for_again(
     assert told in doc.errors["fact.age"]
     assert "<b>45" not in doc.page
     assert 'value="49"' not in doc.page
+
+
+def test_what_is_wrong_with_facts_is_told_in_the_order_of_the_page(shipped: Installation) -> None:
+    app = build_app(shipped.deps, WebSettings(proxies=0, plain_http=True))
+    doc = Browser(app.test_client())
+    doc.sign_in("doc")
+    path = f"/enrolments/{shipped.enrol(type_shipped()).id}/facts"
+    doc.get(path)
+
+    doc.post(path, {"fact.inr": "1,234", "fact.creatinine": "none", "fact.age": "forty"})
+
+    fields = ["fact.age", "fact.inr", "fact.creatinine"]
+    assert list(doc.errors) == fields
+    assert re.findall(r'<li><a href="#([^"]+)"', doc.page) == fields
 
 
 def test_an_unlikely_value_is_asked_for_and_can_be_confirmed(doc: Browser) -> None:

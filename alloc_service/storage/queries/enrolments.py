@@ -61,7 +61,7 @@ _WRITE_RECORD = Prepared(
 _WRITE_DRAFT = Prepared(
     update(_enrolments)
     .where(_enrolments.c.id == bindparam("enrolment"))
-    .values(draft=bindparam("typed"))
+    .values(participant=bindparam("number"), draft=bindparam("typed"))
 )
 _ADD_ASSIGNMENT = Prepared(insert(_assignments))
 
@@ -89,9 +89,13 @@ def write_record(session: Reading, enrolment_id: UUID, record: bytes) -> None:
     _WRITE_RECORD.run(session, {"enrolment": enrolment_id, "signed": record})
 
 
-def write_draft(session: Reading, enrolment_id: UUID, draft: bytes) -> None:
-    """Store another draft of an enrolment that the caller has locked."""
-    _WRITE_DRAFT.run(session, {"enrolment": enrolment_id, "typed": draft})
+def write_draft(session: Reading, enrolment_id: UUID, participant: str, draft: bytes) -> None:
+    """Store another number and draft of an enrolment that the caller has locked.
+
+    Raises:
+        ConstraintError: Outside the transaction: another enrolment of the site has the number.
+    """
+    _WRITE_DRAFT.run(session, {"enrolment": enrolment_id, "number": participant, "typed": draft})
 
 
 def row_of(enrolment: Enrolment) -> EnrolmentRow:
