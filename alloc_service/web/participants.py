@@ -280,7 +280,8 @@ def _consent_errors(
         if item.code == "consent-version":
             found["consent_version"] = _told(_("Version of the form"), item)
         elif item.field == lookups.CONSENT:
-            found |= _time_errors(definition, site, typed.consent_time)
+            told = _time_errors(definition, site, typed.consent_time)
+            found |= told or {"consent_day": _told(_("Consent"), item)}
         elif item.field == lookups.PARTICIPANT:
             found["participant"] = _told(_("Participant number"), item)
     return {field: found[field] for field in _CONSENT_FIELDS if field in found}

@@ -102,6 +102,18 @@ def test_staying_signed_in_keeps_what_was_typed_and_hides_the_notice_till_the_ne
     assert notice.is_visible()
 
 
+def test_after_the_end_the_notice_says_so_and_a_form_goes_on_all_the_same(
+    open_browser: Open,
+) -> None:
+    person = begin_at_clock(open_browser)
+    let_pass(person, 31)
+
+    assert notice_of(person).is_hidden()
+    assert "You are signed out." in person.page.locator("#ended").inner_text()
+    person.check_access("facts, ended")
+    assert person.seen["facts, ended"] == []
+
+
 def test_a_session_that_can_not_go_on_keeps_its_notice(house: House, open_browser: Open) -> None:
     person = begin_at_clock(open_browser)
     let_pass(person, 26)

@@ -5,6 +5,7 @@ if (problem) { problem.focus(); }
 
 const NOTICE = 300;
 const ending = document.getElementById("ending");
+const ended = document.getElementById("ended");
 const stay = document.getElementById("stay");
 let notice = Infinity;
 let before = null;
@@ -12,7 +13,11 @@ let before = null;
 // Seconds from now, so that it does not matter how this machine's clock is set. The clock is asked
 // again and again, for a timer stands still while the machine sleeps.
 const lasting = (seconds) => { notice = Date.now() + (seconds - NOTICE) * 1000; tell(); };
-const tell = () => { ending.hidden = Date.now() < notice; };
+const tell = () => {
+  const now = Date.now();
+  ended.hidden = now < notice + NOTICE * 1000;
+  ending.hidden = now < notice || !ended.hidden;
+};
 
 const renew = async () => {
   const answer = await fetch(document.querySelector(".brand").href);
