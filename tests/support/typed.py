@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from markupsafe import escape
+
 TYPED: Mapping[str, str] = {
     "empty": "",
     "blank": "   ",
@@ -16,3 +18,8 @@ TYPED: Mapping[str, str] = {
 }
 # Of these a free text refuses all but two, which are shown as they were typed.
 NO_TEXT = {name: text for name, text in TYPED.items() if name not in {"HTML", "template"}}
+
+
+def as_kept(text: str) -> str:
+    """Return what was typed as a page shows it again: escaped, and without a NUL in the page."""
+    return str(escape(text)).replace("\0", "\ufffd")

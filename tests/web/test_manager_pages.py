@@ -5,14 +5,13 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from markupsafe import escape
 
 from alloc_service.app import build_app
 from alloc_service.config import WebSettings
 from alloc_service.services import lists, trials
 from tests.support.browser import Browser
 from tests.support.installation import Installation
-from tests.support.typed import NO_TEXT, TYPED
+from tests.support.typed import NO_TEXT, TYPED, as_kept
 
 TRIAL = "/trials/TEST-SMALL"
 CONDUCT = f"{TRIAL}/conduct"
@@ -85,7 +84,7 @@ def test_a_code_that_is_refused_changes_nothing_and_is_kept(
     assert manager.title.startswith("Error:")
     assert manager.errors["code"].startswith("Reason code: ")
     assert list(manager.errors) == ["code"]
-    assert f'value="{escape(code)}"' in manager.page
+    assert f'value="{as_kept(code)}"' in manager.page
     assert 'value="Advice of 2 March"' in manager.page
     assert active.state().size == size
 
@@ -99,7 +98,7 @@ def test_a_reason_that_is_refused_changes_nothing_and_is_kept(
 
     assert manager.answer.status_code == 422
     assert manager.errors["reason"].startswith("Reason: ")
-    assert f'value="{escape(reason)}"' in manager.page
+    assert f'value="{as_kept(reason)}"' in manager.page
     assert active.state().trial == "open"
     assert active.ask("SELECT count(*) FROM reason") == [(0,)]
 
@@ -110,7 +109,7 @@ def test_a_reason_may_hold_any_words_and_no_page_runs_them(
 ) -> None:
     manager.post(f"{CONDUCT}/pause", {"code": "UPPER", "reason": reason})
     assert "<script>alert" not in manager.page
-    assert f'value="{escape(reason)}"' in manager.page
+    assert f'value="{as_kept(reason)}"' in manager.page
     manager.post(f"{CONDUCT}/pause", {"code": "x", "reason": reason})
 
     assert active.ask("SELECT text FROM reason") == [(reason,)]
@@ -143,7 +142,7 @@ def test_without_its_id_a_trial_stays_open(
 
     assert manager.answer.status_code == 422
     assert manager.errors == {"confirm": "Confirmation: type TEST-SMALL, as it is written here."}
-    assert f'value="{escape(typed)}"' in manager.page
+    assert f'value="{as_kept(typed)}"' in manager.page
     assert 'value="dmc-advice"' in manager.page
     assert active.state().trial == "open"
 
@@ -203,7 +202,7 @@ def test_a_cap_that_is_no_number_of_participants_is_refused_and_kept(
 
     assert manager.answer.status_code == 422
     assert manager.errors["cap"].startswith("Participants: ")
-    assert f'value="{escape(typed)}"' in manager.page
+    assert f'value="{as_kept(typed)}"' in manager.page
     assert active.state().cap == 10
 
 
