@@ -145,7 +145,7 @@ class Draft:
         return canon(
             {
                 "answers": dict(self.answers),
-                "consent": record_consent(self.consent),
+                "consent": _consent_record(self.consent),
                 "definition": definition.sha256,
                 "enrolment": str(self.id),
                 "facts": self.facts.to_record(),
@@ -335,7 +335,7 @@ def write_draft(definition: TrialDefinition, site: str, typed: Typed) -> bytes:
     return canon(
         {
             "answers": {code: answer for code, answer in typed.answers.items() if answer},
-            "consent": record_consent(consent),
+            "consent": _consent_record(consent),
             "facts": facts.to_record(),
         }
     )
@@ -352,6 +352,5 @@ def _hash_draft(row: EnrolmentRow) -> str:
     return hashlib.sha256(canon(signed)).hexdigest()
 
 
-def record_consent(consent: Consent) -> dict[str, Json]:
-    """Return a consent as it is kept and hashed."""
+def _consent_record(consent: Consent) -> dict[str, Json]:
     return {"time": consent.time.isoformat(timespec="seconds"), "version": consent.version}

@@ -3,11 +3,15 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from datetime import datetime
+from typing import Any
 
-from alloc_service.core.canon import Json, parse_object
+from alloc_service.core.canon import parse_object
 from alloc_service.errors import DefinitionChangedError, EnrolmentChangedError
 from alloc_service.storage.queries import EnrolmentRow
+from alloc_service.trial.consent import Consent
+from alloc_service.trial.definition import TrialDefinition
+from alloc_service.trial.facts import Facts, reread_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +21,14 @@ class SignedRecord:
     Attributes:
         stratum: Its code.
         signature: Printed name, role, meaning, time.
-        consent: Its `time`, in ISO 8601 with an offset, and `version`.
-        facts: As `Facts.to_record` gives them.
+        consent: When it was given, and to which version.
+        facts: As typed.
     """
 
     stratum: str
     signature: Mapping[str, str]
-    consent: Mapping[str, Json]
-    facts: Mapping[str, Json] = field(repr=False)
+    consent: Consent
+    facts: Facts = field(repr=False)
 
 
 def hash_record(record: bytes) -> str:
@@ -44,24 +48,25 @@ def require_logged(row: EnrolmentRow, logged_sha256: str) -> None:
 
 def require_same_record(
     row: EnrolmentRow, logged_sha256: str, definition_sha256: str
-) -> SignedRecord:
-    """Check that a stored record is the logged one, and the row's own; return what it shows.
+) -> Mapping[str, Any]:
+    """Check that a stored record is the logged one, and the row's own; return it.
 
     Raises:
         EnrolmentChangedError: The row was changed or swapped since its slot was assigned.
         DefinitionChangedError: It was made under another definition of the trial.
     """
     require_logged(row, logged_sha256)
-    match parse_object(row.record or b"", "enrolment record"):
+    record = parse_object(row.record or b"", "enrolment record")
+    match record:
         case {
             "enrolment": enrolment,
             "trial": trial,
             "site": site,
             "participant": participant,
-            "stratum": {"code": str(stratum)},
-            "signature": {**signature},
-            "consent": {**consent},
-            "facts": {**facts},
+            "stratum": {"code": str()},
+            "signature": {},
+            "consent": {"time": str(), "version": str()},
+            "facts": {},
             "definition": definition,
         } if (enrolment, trial, site, participant) == (
             str(row.id),
@@ -71,10 +76,22 @@ def require_same_record(
         ):
             if definition != definition_sha256:
                 raise DefinitionChangedError(trial=row.trial_id)
-            return SignedRecord(
-                stratum,
-                {str(name): str(value) for name, value in signature.items()},
-                cast("Mapping[str, Json]", consent),
-                cast("Mapping[str, Json]", facts),
-            )
+            return record
     raise EnrolmentChangedError(enrolment=row.id)
+
+
+def read_signed(row: EnrolmentRow, logged_sha256: str, definition: TrialDefinition) -> SignedRecord:
+    """Return what an allocation shows of a stored record, checked as `require_same_record` does.
+
+    Raises:
+        EnrolmentChangedError: The row was changed or swapped since its slot was assigned.
+        DefinitionChangedError: It was made under another definition of the trial.
+    """
+    record = require_same_record(row, logged_sha256, definition.sha256)
+    consent = record["consent"]
+    return SignedRecord(
+        record["stratum"]["code"],
+        {name: str(value) for name, value in record["signature"].items()},
+        Consent(datetime.fromisoformat(consent["time"]), consent["version"]),
+        reread_facts(definition, record["facts"]),
+    )

@@ -41,9 +41,10 @@ from alloc_service.services.slots import SealingTree, hiding_places
 from alloc_service.storage import queries
 from alloc_service.storage.queries import EnrolmentRow
 from alloc_service.storage.transactions import Transaction
+from alloc_service.trial.consent import Consent
 from alloc_service.trial.definition import TrialDefinition
 from alloc_service.trial.factors import DerivedStratum
-from alloc_service.trial.facts import Facts, reread_facts
+from alloc_service.trial.facts import Facts
 from alloc_service.trial.schedule import FollowUp, follow_up_dates
 
 __all__ = ["Allocation", "Signature", "read_again", "reveal", "sign"]
@@ -65,8 +66,7 @@ class Allocation:
         stratum: The derived stratum's code.
         assigned_at: Time of the logged assignment, UTC.
         signature: The manifestation of the signature, as recorded.
-        consent_at: When consent was given, as recorded.
-        consent_version: To which version of the form.
+        consent: When it was given, and to which version, as recorded.
         facts: As typed and recorded.
         visits: The follow-up visits, dated in the site's zone.
         leaf: HEX leaf hash of the logged assignment, for the receipt.
@@ -85,8 +85,7 @@ class Allocation:
     stratum: str
     assigned_at: datetime
     signature: Mapping[str, str]
-    consent_at: datetime
-    consent_version: str
+    consent: Consent
     facts: Facts = field(repr=False)
     visits: tuple[FollowUp, ...]
     leaf: str
@@ -195,7 +194,7 @@ def _read_assigned_again(
     number = sum(at.seq <= assigned.seq for at in log.state.assigned.values())
     definition = _definition(tx, log, trial_id)
     sha256 = log.state.enrolment_sha256[str(row.id)]
-    record = records.require_same_record(row, sha256, definition.sha256)
+    record = records.read_signed(row, sha256, definition)
     entry = log.append("slot.reread", actor, {"enrolment": str(row.id), "of": assigned.seq})
     return _Spent(
         row, record, log.committed(), entry, logged, number, sealed, log.last_path, definition
@@ -236,8 +235,7 @@ def _assign_next_slot(
     number = _choose_list(log.state, stratum)
     place = stratum.index, log.state.lists[number].next_slot[stratum.index]
     leaf, sealed = _tree(log, trial_id, number).read_slot(tx, place)
-    consent = enrolments.record_consent(draft.consent)
-    shown = SignedRecord(stratum.code, signature.to_record(), consent, draft.facts.to_record())
+    shown = SignedRecord(stratum.code, signature.to_record(), draft.consent, draft.facts)
     record = draft.to_record(definition, stratum, shown.signature)
     with tx.sending_together():
         entry = log.append("slot.assigned", actor, _assignment(number, place, leaf, row.id, record))
@@ -328,9 +326,8 @@ def _open(deps: Deps, spent: _Spent) -> Allocation:
         stratum=record.stratum,
         assigned_at=assigned_at,
         signature=record.signature,
-        consent_at=datetime.fromisoformat(str(record.consent["time"])),
-        consent_version=str(record.consent["version"]),
-        facts=reread_facts(definition, record.facts),
+        consent=record.consent,
+        facts=record.facts,
         visits=follow_up_dates(definition, row.site, assigned_at),
         leaf=spent.assigned.leaf,
         receipt=receipt.text,
