@@ -280,8 +280,13 @@ def store_checkpoint(deps: Deps, trial_id: str) -> None:
     it comes here does, and the next one covers it.
     """
     folded = deps.logs.of(trial_id)
-    # Of many at once one stores the newest, and looks again when it has.
-    while (pending := folded.checkpoint) and folded.storing.acquire(blocking=False):
+    # Whoever is at the log now signs a newer one, and leaves it or stores it here. Of many at
+    # once one stores the newest, and looks again when it has.
+    while (
+        (pending := folded.checkpoint)
+        and not folded.lock.locked()
+        and folded.storing.acquire(blocking=False)
+    ):
         try:
             with deps.database.jot() as tx:
                 queries.add_checkpoint(tx, trial_id, pending.size, pending.note)

@@ -256,12 +256,16 @@ def test_the_checkpoint_of_a_reveal_is_kept_by_the_next_act(active: Installation
     audit.store_checkpoint(active.deps, active.trial)
 
 
-def test_a_checkpoint_is_left_to_the_thread_that_stores_one_already(active: Installation) -> None:
+def test_a_checkpoint_is_left_to_who_stores_one_already_or_makes_a_newer_one(
+    active: Installation,
+) -> None:
     active.allocate("P-001")
     before = checkpoints(active)
 
-    with active.deps.logs.of(active.trial).storing:
-        audit.store_checkpoint(active.deps, active.trial)
+    log = active.deps.logs.of(active.trial)
+    for busy in (log.storing, log.lock):
+        with busy:
+            audit.store_checkpoint(active.deps, active.trial)
         assert checkpoints(active) == before
     audit.store_checkpoint(active.deps, active.trial)
 
