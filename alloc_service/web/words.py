@@ -1,13 +1,28 @@
-"""What comes from below the pages, in the language of the request: refusals, log entries, tables.
+"""What comes from below the pages, in the language of the request: refusals, log entries, checks.
 
-A template or view gives its own strings to gettext. What a service or the log says is an English
-text with places to fill; these texts are in the catalogue too, and are looked up here, where they
-are shown. A sentence that was put together below, with values in it, stays as it is.
+A template or view gives its own strings to gettext. What is said below the pages is English, and
+knows nothing of languages; its texts are collected into the catalogue from where they are written,
+with a place for each value, and looked up here, where they are shown. A sentence that comes with
+its values filled in is found by the text that it fills.
 """
 
-from flask_babel import gettext
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import NamedTuple
+
+from flask_babel import get_locale, get_translations, gettext
 
 from alloc_service.errors import RefusalError
+
+_PLACE = re.compile(r"{(\w+)}")
+
+
+class _Filled(NamedTuple):
+    """How a text looks once it is filled, and the text itself."""
+
+    pattern: re.Pattern[str]
+    text: str
 
 
 def mark(text: str) -> str:
@@ -17,7 +32,10 @@ def mark(text: str) -> str:
 
 def say(text: str) -> str:
     """Return a text in the language of the request; itself where the catalogue has it not."""
-    return gettext(text) if text else ""  # "" would be the catalogue's own head
+    if not text:
+        return ""  # gettext would give the catalogue's own head
+    told = gettext(text)
+    return str(told) if told != text else _say_filled(text)
 
 
 def tell(error: RefusalError) -> str:
@@ -36,3 +54,28 @@ def _said(error: RefusalError) -> dict[str, object]:
     return {
         name: say(fact) if isinstance(fact, str) else fact for name, fact in error.facts.items()
     }
+
+
+def _say_filled(sentence: str) -> str:
+    for known in _texts_of(str(get_locale())):
+        if found := known.pattern.fullmatch(sentence):
+            values = {name: say(value) for name, value in found.groupdict().items()}
+            return str(gettext(known.text).format_map(values))
+    return sentence
+
+
+@cache
+def _texts_of(_language: str) -> tuple[_Filled, ...]:
+    """Return the catalogue's texts with places, those that say most themselves first."""
+    catalogue: Mapping[object, object] = getattr(get_translations(), "_catalog", {})
+    texts = (text for text in catalogue if isinstance(text, str) and _PLACE.search(text))
+    return tuple(_filled(sorted(texts, key=lambda text: -len(_PLACE.sub("", text)))))
+
+
+def _filled(texts: Iterable[str]) -> Iterable[_Filled]:
+    for text in texts:
+        parts, names = _PLACE.split(text)[::2], _PLACE.findall(text)
+        if len(set(names)) == len(names):
+            places = [f"(?P<{name}>.*)" for name in names] + [""]
+            pairs = zip(map(re.escape, parts), places, strict=True)
+            yield _Filled(re.compile("".join(part + place for part, place in pairs)), text)

@@ -7,6 +7,7 @@ the texts of refusals, the sentences of log entries, and rules and problems that
 
 import ast
 import io
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,7 +55,9 @@ def _said_below() -> Iterator[tuple[str, str]]:
     for refusal in _all_of(RefusalError):
         if not refusal.__module__.endswith(".cli"):
             place = "../" + refusal.__module__.partition(".")[2].replace(".", "/") + ".py"
-            yield from ((place, text) for text in (refusal.text, refusal.label) if text)
+            # Beside its field a text stands without its label.
+            texts = {refusal.text, refusal.label, refusal.text.removeprefix(refusal.label)}
+            yield from ((place, text) for text in texts if text)
     for path in sorted(path for part in _BELOW for path in (PACKAGE / part).rglob("*.py")):
         for text in _literals(ast.parse(path.read_text("utf-8"))):
             yield f"../{path.relative_to(PACKAGE)}", text
@@ -67,16 +70,50 @@ def _all_of(branch: type[RefusalError]) -> Iterator[type[RefusalError]]:
 
 
 def _literals(tree: ast.AST) -> Iterator[str]:
-    """Yield rules and problems that are a literal: `rule=…`, `Problem(…, …, …)`, `_check(…, …)`."""
+    """Yield rules, problems and faults, with a place for each value.
+
+    They are what is given as `rule=…`, to `Problem` and to `_check`, assigned to `rule` or `told`,
+    returned by what finds a fault, and what is returned or yielded after a code or a place.
+    """
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            name = getattr(node.func, "id", "")
-            given = [item.value for item in node.keywords if item.arg == "rule"]
-            given += node.args[2:3] if name == "Problem" else []
-            given += node.args[:2] if name == "_check" else []
-            for value in given:
-                if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                    yield value.value
+        for value in _sayings(node):
+            if text := _with_places(value):
+                yield text
+
+
+def _sayings(node: ast.AST) -> list[ast.expr]:
+    if isinstance(node, ast.Call):
+        name = getattr(node.func, "id", "")
+        given = [item.value for item in node.keywords if item.arg == "rule"]
+        given += node.args[2:3] if name == "Problem" else []
+        return given + (node.args[:2] if name == "_check" else [])
+    if isinstance(node, ast.Assign):
+        named = {getattr(target, "id", "") for target in node.targets}
+        return [node.value] if named & {"rule", "told", "fault"} else []
+    if isinstance(node, ast.Return | ast.Yield) and isinstance(node.value, ast.Tuple):
+        return node.value.elts[1:2]
+    if isinstance(node, ast.FunctionDef) and "fault" in node.name:
+        return [
+            at.value for at in ast.walk(node) if isinstance(at, ast.Return) and at.value is not None
+        ]
+    return []
+
+
+def _with_places(value: ast.expr) -> str:
+    """Return a literal text, with a name in braces for each value; "" where it is none."""
+    if isinstance(value, ast.Constant):
+        return value.value if isinstance(value.value, str) and " " in value.value else ""
+    if not isinstance(value, ast.JoinedStr):
+        return ""
+    parts, count = [], 0
+    for part in value.values:
+        if isinstance(part, ast.Constant):
+            parts.append(str(part.value))
+        else:
+            count += 1
+            parts.append(f"{{value{count}}}")
+    text = "".join(parts)
+    return text if re.search(r"[a-z]{3,} ", text) and "{{" not in text else ""
 
 
 def write_catalogue() -> bytes:

@@ -9,6 +9,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from flask import Flask
 
+from alloc_service.web.words import say
 from tests.support.browser import Browser
 from tests.support.catalogue import read_strings
 from tests.support.installation import Installation
@@ -104,3 +105,36 @@ def test_the_sentences_of_the_log_are_told_in_it(browse: Browse, active: Install
     assert "‹activated list 1›" in browser.words
     assert "‹sealed list 1 (root " in browser.words
     assert "‹Data monitoring committee›" in browse("dmc").get("/help").get_data(as_text=True)
+
+
+@pytest.mark.usefixtures("speaking")
+def test_a_sentence_that_comes_with_its_values_is_found_by_the_text_that_it_fills(
+    browse: Browse, active: Installation
+) -> None:
+    doc = browse("doc")
+    doc.get(f"/trials/{active.trial}/sites/XA01/enrol")
+    consent = {"consent_day": "2026-01-01", "consent_hour": "09:00", "consent_version": "9"}
+    doc.post(f"/trials/{active.trial}/sites/XA01/enrol", {"participant": "P-1", **consent})
+    told = doc.errors["consent_version"]
+    assert told.startswith("‹Version of the form›: ‹")
+    assert told.count("‹") == told.count("›")
+
+    doc.post(
+        f"/trials/{active.trial}/sites/XA01/enrol",
+        {"participant": "P-1", **consent, "consent_version": "1"},
+    )
+    doc.post(doc.answer.request.path, {"fact.age": "4500", "fact.severity": "none"})
+    assert "‹it must be " in doc.errors["fact.age"]
+
+    dmc = browse("dmc")
+    dmc.get(f"/trials/{active.trial}/log/checks")
+    dmc.post(f"/trials/{active.trial}/log/checks")
+    assert "‹checkpoints›" in dmc.words or "‹file›" in dmc.words or "are signed›" in dmc.words
+    assert "entries keep the rules, " in dmc.words
+
+
+def test_what_no_text_fills_stays_as_it_is(speaking: Flask) -> None:
+    with speaking.test_request_context():
+        assert say("nothing of ours") == "nothing of ours"
+        assert say("") == ""
+        assert say("a hash is not 32 bytes long") == "‹a hash is not 32 bytes long›"
