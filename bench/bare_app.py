@@ -6,9 +6,11 @@ fsync and signs; `/password` verifies one Argon2id hash. No rule, check, session
 template; each answers with as many bytes as the page of an allocation has.
 """
 
+import fcntl
 import os
 import threading
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from argon2 import PasswordHasher
@@ -70,8 +72,17 @@ def create_app() -> Flask:
     anchor = os.open(
         Path(os.environ[FOLDER]) / "bare.anchor", os.O_WRONLY | os.O_CREAT | os.O_APPEND
     )
-    # SQLite's own waiting polls: without a queue of its writers the floor would be no floor.
-    turn = threading.Lock() if engine.name == "sqlite" else nullcontext()
+    turns = Path(os.environ[FOLDER]) / "bare.turns"
+    lock = threading.Lock()
+
+    @contextmanager
+    def turn() -> Iterator[None]:
+        """Wait for the one writer of SQLite, whose own waiting polls: that would be no floor."""
+        with lock, turns.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    queue = turn if engine.name == "sqlite" else nullcontext
 
     @app.get("/healthz")
     def tell_health() -> ResponseReturnValue:
@@ -81,7 +92,7 @@ def create_app() -> Flask:
     def reveal() -> ResponseReturnValue:
         if not request.form["username"]:
             return "", 403
-        with turn, engine.begin() as connection:
+        with queue(), engine.begin() as connection:
             _write(connection)
         os.write(anchor, b"x" * 300)
         os.fsync(anchor)

@@ -3,8 +3,8 @@
 Ours is the post that signs and reveals, as a browser sends it to the real application; each
 client is a physician of their own, all of them at one site and in one stratum. Without the
 password check, the stored hashes are Argon2 at its cheapest: all else is as ever. With it, the
-floor is a route that only verifies one hash. SQLite is served as `alloc quickstart` does, by one
-process; PostgreSQL as README says, by four.
+floor is a route that only verifies one hash. Both are served as README says, by four processes of
+four threads.
 """
 
 import statistics
@@ -27,7 +27,6 @@ TURNS = 5
 LIMIT = 1 / 0.3
 LIMIT_WITH_PASSWORD = 1 / 0.8
 LIMIT_OF_TAIL = 8.0
-_ONE_PROCESS = ("--threads", "4")
 _AS_SERVED = ("--workers", "4", "--threads", "4")
 
 
@@ -80,11 +79,12 @@ def _measure(
     made = Installation(folder, url, room=room, physicians=CLIENTS, hasher=hasher)
     made.deps.database.dispose()
     make_tables(bare_url)
-    options = _ONE_PROCESS if on_sqlite else _AS_SERVED
     bare_environ = {FOLDER: str(folder), URL: bare_url}
     with (
-        serving(bare_environ, folder / "bare.log", "bench.bare_app:create_app()", options) as bare,
-        serving(made.environ, folder / "server.log", options=options) as ours,
+        serving(
+            bare_environ, folder / "bare.log", "bench.bare_app:create_app()", _AS_SERVED
+        ) as bare,
+        serving(made.environ, folder / "server.log", options=_AS_SERVED) as ours,
     ):
         browsers = [Browser(ours.port, f"physician{at}", PASSWORD) for at in range(CLIENTS)]
         for case in cases:
