@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -122,10 +123,10 @@ def _engine(url: str) -> Engine:
     if engine.name == "sqlite":
 
         @event.listens_for(engine, "connect")
-        def be_durable(connection: object, _record: object) -> None:
-            connection.isolation_level = None  # type: ignore[attr-defined]
-            connection.execute("PRAGMA journal_mode=WAL")  # type: ignore[attr-defined]
-            connection.execute("PRAGMA synchronous=FULL")  # type: ignore[attr-defined]
+        def be_durable(connection: Any, _record: object) -> None:
+            connection.isolation_level = None
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:

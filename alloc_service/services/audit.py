@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from alloc_service.core.canon import Json
-from alloc_service.core.merkle import inclusion_proof, leaf_hash
+from alloc_service.core.merkle import leaf_hash
 from alloc_service.errors import (
     BlockedError,
     ClockError,
@@ -27,7 +27,6 @@ from alloc_service.errors import (
 )
 from alloc_service.log.entry import Entry, format_time, parse_time, read_entry, write_entry
 from alloc_service.log.note import Checkpoint
-from alloc_service.log.receipt import Receipt
 from alloc_service.log.rules import fold
 from alloc_service.log.state import LogState
 from alloc_service.sealing.sealer import Status
@@ -293,21 +292,6 @@ def store_checkpoint(deps: Deps, trial_id: str) -> None:
             folded.stored(pending)
         finally:
             folded.storing.release()
-
-
-def receipt_of(session: Reading, trial_id: str, seq: int, signed: SignedCheckpoint) -> Receipt:
-    """Return the site's receipt of an entry: its proof under a signed checkpoint.
-
-    Args:
-        session: A read that began after the checkpoint was signed.
-        trial_id: Whose log.
-        seq: The entry's.
-        signed: The checkpoint.
-    """
-    proof = inclusion_proof(
-        seq, signed.size, lambda places: queries.read_log_nodes(session, trial_id, places)
-    )
-    return Receipt(seq, tuple(proof), signed.note)
 
 
 def show_log(deps: Deps, trial_id: str, since: int, first: int) -> SignedCheckpoint:

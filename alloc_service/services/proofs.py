@@ -1,8 +1,11 @@
 """Proofs to keep: the log signed as it is now, and where an entry stands in it."""
 
+from alloc_service.core.merkle import inclusion_proof
+from alloc_service.log.receipt import Receipt
 from alloc_service.services import audit
 from alloc_service.services.deps import Deps, SignedCheckpoint
 from alloc_service.storage import queries
+from alloc_service.storage.transactions import Reading
 
 
 def sign_log(deps: Deps, trial_id: str) -> SignedCheckpoint:
@@ -20,7 +23,10 @@ def sign_log(deps: Deps, trial_id: str) -> SignedCheckpoint:
         head = queries.read_log_head(session, trial_id)
         audit.require_well(session, trial_id, head, status)
     signed = audit.follow(deps, trial_id)
-    audit.store_checkpoint(deps, trial_id)
+    # Somebody takes it away: it is stored durably, and left to nobody else.
+    with deps.database.write() as tx:
+        queries.add_checkpoint(tx, trial_id, signed.size, signed.note)
+    deps.logs.of(trial_id).stored(signed)
     return signed
 
 
@@ -32,4 +38,19 @@ def prove_entry(deps: Deps, trial_id: str, seq: int) -> str:
     """
     signed = sign_log(deps, trial_id)
     with deps.database.read() as session:
-        return audit.receipt_of(session, trial_id, seq, signed).text
+        return receipt_of(session, trial_id, seq, signed).text
+
+
+def receipt_of(session: Reading, trial_id: str, seq: int, signed: SignedCheckpoint) -> Receipt:
+    """Return the site's receipt of an entry: its proof under a signed checkpoint.
+
+    Args:
+        session: A read that began after the checkpoint was signed.
+        trial_id: Whose log.
+        seq: The entry's.
+        signed: The checkpoint.
+    """
+    proof = inclusion_proof(
+        seq, signed.size, lambda places: queries.read_log_nodes(session, trial_id, places)
+    )
+    return Receipt(seq, tuple(proof), signed.note)

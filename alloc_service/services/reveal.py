@@ -31,7 +31,7 @@ from alloc_service.log.receipt import Receipt
 from alloc_service.log.state import Assigned, LogState
 from alloc_service.permissions import Action
 from alloc_service.sealing.sealer import SlotToOpen
-from alloc_service.services import accounts, audit, enrolments, records, refusals
+from alloc_service.services import accounts, audit, enrolments, proofs, records, refusals
 from alloc_service.services.accounts import Person
 from alloc_service.services.audit import Committed, LoggedActor, OpenLog
 from alloc_service.services.deps import Deps, SignedCheckpoint
@@ -342,6 +342,6 @@ def _prove(deps: Deps, spent: _Spent, signed: SignedCheckpoint) -> Receipt:
         receipt = Receipt(seq, spent.path, signed.note)
     else:  # others were faster, or it was assigned before
         with deps.database.read() as session:
-            receipt = audit.receipt_of(session, spent.row.trial_id, seq, signed)
+            receipt = proofs.receipt_of(session, spent.row.trial_id, seq, signed)
     verify_inclusion(leaf, seq, signed.size, receipt.proof, signed.root)
     return receipt

@@ -54,9 +54,14 @@ class Prepared:
     def find(self, session: Asking, facts: Mapping[str, object]) -> Sequence[Any] | None:
         """Run it and return the one row that it finds, its values as Python's, or None."""
         rows = self.run(session, facts).fetchall()
-        if not rows:
-            return None
-        values = list(rows[0])
+        return self._read(session, rows[0]) if rows else None
+
+    def one(self, session: Asking, facts: Mapping[str, object]) -> Sequence[Any]:
+        """Run what always gives a row, and return its values as Python's."""
+        return self._read(session, self.run(session, facts).fetchone())
+
+    def _read(self, session: Asking, row: Sequence[Any]) -> Sequence[Any]:
+        values = list(row)
         for place, read in self._of(session).readers:
             values[place] = read(values[place])
         return tuple(values)

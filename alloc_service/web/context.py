@@ -1,6 +1,7 @@
 """What every template is given: who is signed in, how a moment is written, the trial at hand."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -102,14 +103,18 @@ def is_test_trial(trial: str | None) -> bool:
 def translate(text: str, **values: object) -> Markup:
     """Return a template's own string in the language of the request, with values in it escaped."""
     if values:
-        return Markup(gettext(text)) % values  # noqa: S704  a template's own words
+        return _fill(text, values)
     try:
         told: dict[str, Markup] = g.told
     except AttributeError:
         told = g.told = _told[str(get_locale())]
     if text not in told:
-        told[text] = Markup(gettext(text)) % {}  # noqa: S704  a template's own words
+        told[text] = _fill(text, {})
     return told[text]
+
+
+def _fill(text: str, values: Mapping[str, object]) -> Markup:
+    return Markup(gettext(text)) % values  # noqa: S704  a template's own words
 
 
 # What was looked up in the catalogue of each language, once; templates have so many strings.

@@ -1,8 +1,10 @@
 """Administrators of the whole installation: made by another one, in every trial's log."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier
+from types import SimpleNamespace
 
 import pytest
 
@@ -52,6 +54,14 @@ def ended_in(installation: Installation) -> list[tuple[str, str]]:
 
 def require_verified(installation: Installation) -> None:
     verification.verify(installation.deps, installation.trial).require()
+
+
+@contextmanager
+def no_room(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the machine say that its disk is full."""
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+        yield
 
 
 def test_a_further_administrator_stands_in_the_log_of_every_trial(staffed: Installation) -> None:
@@ -129,13 +139,8 @@ def test_a_trials_own_administrator_makes_none_of_the_installation(staffed: Inst
 def test_where_a_log_cannot_grow_no_administrator_is_made(
     staffed: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class FullDisk:
-        free = 0
-
-    with monkeypatch.context() as patch:
-        patch.setattr("shutil.disk_usage", lambda _: FullDisk())
-        with pytest.raises(SealerUnwritableError):
-            accounts.add_administrator(staffed.deps, staffed.people["admin"], "guest")
+    with no_room(monkeypatch), pytest.raises(SealerUnwritableError):
+        accounts.add_administrator(staffed.deps, staffed.people["admin"], "guest")
 
     assert administrators(staffed) == ["p-admin"]
     with staffed.deps.database.read() as session, pytest.raises(NotAllowedError):
@@ -262,14 +267,9 @@ def test_a_disabled_administrator_ends_where_a_log_ever_named_them(staffed: Inst
 def test_where_a_log_cannot_grow_no_administrator_ends(
     staffed: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class FullDisk:
-        free = 0
-
     accounts.add_administrator(staffed.deps, staffed.people["admin"], "guest")
-    with monkeypatch.context() as patch:
-        patch.setattr("shutil.disk_usage", lambda _: FullDisk())
-        with pytest.raises(SealerUnwritableError):
-            end(staffed, "guest")
+    with no_room(monkeypatch), pytest.raises(SealerUnwritableError):
+        end(staffed, "guest")
 
     assert administrators(staffed) == ["p-admin", "p-guest"]
     assert staffed.entries("grant.ended") == []

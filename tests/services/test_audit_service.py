@@ -17,7 +17,7 @@ from alloc_service.errors import (
 )
 from alloc_service.log.note import open_checkpoint
 from alloc_service.permissions import Role
-from alloc_service.services import audit, health, lists, reveal, trials
+from alloc_service.services import audit, health, lists, proofs, reveal, trials
 from alloc_service.services.audit import LoggedActor
 from alloc_service.services.deps import FoldedLogs, SignedCheckpoint
 from alloc_service.storage import queries
@@ -56,7 +56,7 @@ def test_the_stored_tree_grows_with_the_log(active: Installation) -> None:
     with active.deps.database.read() as session:
         signed = audit.follow(active.deps, active.trial)
         for entry in entries:
-            receipt = audit.receipt_of(session, active.trial, entry.seq, signed)
+            receipt = proofs.receipt_of(session, active.trial, entry.seq, signed)
             receipt.verify(bytes.fromhex(entry.leaf), active.deps.sealer.log_key(active.origin))
 
 

@@ -169,8 +169,11 @@ def test_a_proof_shows_that_an_entry_is_in_the_log(active: Installation) -> None
 
 def test_a_checkpoint_is_of_the_log_as_it_is_and_is_kept(active: Installation) -> None:
     active.allocate()
-    note = log_pages.read_checkpoint(active.deps, active.people["dmc"], active.trial)
+    log = active.deps.logs.of(active.trial)
+    with log.storing:  # what somebody takes away is left to nobody else
+        note = log_pages.read_checkpoint(active.deps, active.people["dmc"], active.trial)
 
+    assert log.checkpoint is None
     checkpoint = open_checkpoint(note, active.deps.sealer.log_key(active.origin))
     assert checkpoint.size == len(active.entries())
     stored = active.ask("SELECT note FROM checkpoint WHERE size = :size", size=checkpoint.size)

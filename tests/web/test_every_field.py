@@ -14,10 +14,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from alloc_service.app import build_app
-from alloc_service.config import WebSettings
 from tests.support.browser import Browser
 from tests.support.installation import Installation, type_small
+from tests.support.pages import browse_as
 from tests.support.typed import TYPED
 
 CASES = [
@@ -145,10 +144,7 @@ def test_no_field_breaks_a_page_runs_markup_or_saves_half(
     if stage == "active":
         lived.allocate("P-001")
         lived.enrol(type_small("P-009"))
-    app = build_app(lived.deps, WebSettings(proxies=0, plain_http=True))
-    browser = Browser(app.test_client())
-    if username:
-        browser.sign_in(username)
+    browser = browse_as(lived, username)
     forms = forms_of(browser)
     assert len(forms) >= 2
     told = 0

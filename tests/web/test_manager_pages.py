@@ -6,11 +6,10 @@ from urllib.parse import quote
 
 import pytest
 
-from alloc_service.app import build_app
-from alloc_service.config import WebSettings
-from alloc_service.services import lists, trials
+from alloc_service.services import trials
 from tests.support.browser import Browser
 from tests.support.installation import Installation
+from tests.support.pages import browse_as
 from tests.support.typed import NO_TEXT, TYPED, as_kept
 
 TRIAL = "/trials/TEST-SMALL"
@@ -20,21 +19,11 @@ ACTIVATE = f"{TRIAL}/lists/1/activate"
 WHY = {"code": "dmc-advice", "reason": "Advice of 2 March"}
 
 Browse = Callable[..., Browser]
-OpenStage = Callable[..., Installation]
-
-
-def manage(installation: Installation) -> Browser:
-    """Return the manager's browser, at the page of an installation's trial."""
-    app = build_app(installation.deps, WebSettings(proxies=0, plain_http=True))
-    browser = Browser(app.test_client())
-    browser.sign_in("manager")
-    browser.get(CONDUCT)
-    return browser
 
 
 @pytest.fixture
 def manager(active: Installation) -> Browser:
-    return manage(active)
+    return browse_as(active, "manager", CONDUCT)
 
 
 def test_the_page_shows_state_cap_lists_and_sites(active: Installation, browse: Browse) -> None:
@@ -241,136 +230,6 @@ def test_a_site_that_there_is_not_is_not_changed(
     assert active.state().size == size
 
 
-def test_an_approved_list_is_activated(open_stage: OpenStage) -> None:
-    approved = open_stage("approved")
-    manager = manage(approved)
-    assert "Approved without regeneration:" in manager.words
-    assert "Activate list 1" in manager.words
-
-    manager.get(CONDUCT)
-    assert f'href="{ACTIVATE}"' in manager.page
-    manager.get(ACTIVATE)
-    assert manager.title == "Activate list 1"
-    for told in ("Activate list 1?", "Sealed by p-stat, 2026-03-02 02:00:00 UTC",
-                 "Approved by p-second, 2026-03-02 02:00:00 UTC",
-                 "NOT regenerated: root_checked is false", "It was approved without a regeneration",
-                 "Every slot of the list is opened once", "It cannot be undone"):  # fmt: skip
-        assert told in manager.words
-    assert not approved.state().lists[1].active
-    manager.post(ACTIVATE)
-
-    assert "Every slot was test-opened, and list 1 is active." in manager.words
-    assert "Activate list 1" not in manager.words
-    assert approved.state().lists[1].active
-
-
-def test_a_list_whose_root_was_compared_is_asked_for_without_a_warning(
-    open_stage: OpenStage,
-) -> None:
-    sealed = open_stage("sealed")
-    root = sealed.entries("list.sealed")[0].body["root"]
-    lists.approve(sealed.deps, sealed.people["second"], sealed.trial, 1, root)
-    manager = manage(sealed)
-
-    manager.get(ACTIVATE)
-
-    assert "Root at the approval regenerated, and equal" in manager.words
-    assert "root_checked" not in manager.words
-    assert "without a regeneration" not in manager.words
-    assert "Last logged regeneration" not in manager.words
-
-
-def test_a_regeneration_that_gave_another_root_is_told_before_an_activation(
-    open_stage: OpenStage,
-) -> None:
-    approved = open_stage("approved")
-    dmc = approved.people["dmc"]
-    root = approved.entries("list.sealed")[0].body["root"]
-    manager = manage(approved)
-    for came_out, told in (("0" * 64, "THE ROOT DIFFERS"), (root, "the root is equal")):
-        lists.log_regeneration(approved.deps, dmc, approved.trial, 1, came_out)
-        manager.get(ACTIVATE)
-        assert f"Last logged regeneration {told}" in manager.words
-        assert ("Do not activate it:" in manager.words) is (came_out != root)
-
-
-@pytest.mark.parametrize(
-    ("stage", "told"),
-    [("sealed", "Nobody has approved it yet."), ("active", "It is active already.")],
-)
-def test_a_list_that_cannot_be_activated_has_a_page_that_says_why_and_no_button(
-    open_stage: OpenStage, stage: str, told: str
-) -> None:
-    manager = manage(open_stage(stage))
-
-    manager.get(ACTIVATE)
-
-    assert "List 1 cannot be activated" in manager.words
-    assert told in manager.words
-    assert "<button>" not in manager.page
-
-
-def test_in_a_closed_trial_no_list_is_activated_any_more(open_stage: OpenStage) -> None:
-    approved = open_stage("approved")
-    approved.change_state("close")
-    manager = manage(approved)
-    assert "Activate list 1" not in manager.words
-
-    manager.get(ACTIVATE)
-
-    assert "nothing is allocated any more, from no list" in manager.words
-    assert "<button>" not in manager.page
-
-
-def test_a_list_that_nobody_approved_offers_no_activation(open_stage: OpenStage) -> None:
-    sealed = open_stage("sealed")
-    manager = manage(sealed)
-    assert "waits for a second statistician None yet" in manager.words
-    assert "Activate list" not in manager.words
-
-    manager.post(f"{TRIAL}/lists/1/activate")
-
-    assert manager.answer.status_code == 409
-    assert "list 1 is not approved" in manager.words
-
-
-def test_a_trial_without_a_list_says_who_makes_one(open_stage: OpenStage) -> None:
-    assert "There is no list yet. A statistician makes one" in manage(open_stage("staffed")).words
-
-
-@pytest.mark.parametrize(
-    "attack",
-    [
-        "DELETE FROM sealed_slot WHERE stratum = 1 AND slot = 5",
-        "UPDATE sealed_slot SET blob = (SELECT max(blob) FROM sealed_slot WHERE stratum = 1)",
-    ],
-)
-def test_a_list_that_was_tampered_with_is_refused_without_a_count_of_its_slots(
-    open_stage: OpenStage, attack: str
-) -> None:
-    approved = open_stage("approved")
-    approved.attack(attack)
-    manager = manage(approved)
-
-    manager.post(f"{TRIAL}/lists/1/activate")
-
-    assert manager.answer.status_code == 500
-    assert "List 1 was not activated: not every slot opens" in manager.words
-    assert "index" not in manager.words
-    assert not approved.state().lists[1].active
-
-
-@pytest.mark.parametrize("number", ["0", "2", "10000", "9" * 400])
-def test_a_list_that_there_is_not_is_not_found(manager: Browser, number: str) -> None:
-    manager.post(f"{TRIAL}/lists/{number}/activate")
-
-    assert manager.answer.status_code in {404, 422}
-    assert "There is no list of trial TEST-SMALL numbered" in manager.words
-    manager.get(f"{TRIAL}/lists/{number}/activate")
-    assert manager.answer.status_code in {404, 422}
-    assert "There is no list of this number in trial TEST-SMALL" in manager.words
-
-
 # --- what a manager never sees ----------------------------------------------------------------
 
 
@@ -378,7 +237,7 @@ def test_no_arm_and_no_count_of_slots_is_on_any_page_of_a_manager(active: Instal
     trials.change_cap(active.deps, active.people["manager"], active.trial, 37)
     for number in range(3):
         active.allocate(f"P-00{number}")
-    manager = manage(active)
+    manager = browse_as(active, "manager", CONDUCT)
     pages: list[tuple[str, str, dict[str, str]]] = [
         ("get", path, {}) for path in ("/", "/help", "/account", CONDUCT, CLOSE, ACTIVATE)
     ]

@@ -5,16 +5,14 @@ import re
 from collections.abc import Callable
 
 import pytest
-from flask import Flask
 
-from alloc_service.app import build_app
-from alloc_service.config import WebSettings
 from alloc_service.core.generate import generate as generate_list
 from alloc_service.core.seed import Seed
 from alloc_service.sealing.escrow import open_escrow
 from alloc_service.sealing.package import seal_list, write_package
 from tests.support.browser import Browser
 from tests.support.installation import Installation, password_of
+from tests.support.pages import browse_as
 
 LISTS = "/trials/TEST-SMALL/lists"
 DESIGN = {"number": "1", "slots": "6", "size1": "2", "weight1": "1", "size2": "4", "weight2": "1"}
@@ -34,13 +32,6 @@ def sealed(open_stage: Callable[..., Installation]) -> Installation:
     return open_stage("sealed")
 
 
-def browse(installation: Installation, username: str) -> Browser:
-    app: Flask = build_app(installation.deps, WebSettings(proxies=0, plain_http=True))
-    browser = Browser(app.test_client())
-    browser.sign_in(username)
-    return browser
-
-
 def custodians(installation: Installation) -> dict[str, str]:
     named = enumerate(sorted(installation.custodians.items()), start=1)
     return {
@@ -56,7 +47,7 @@ def root_of_page(browser: Browser) -> str:
 
 
 def test_a_design_is_weighed_before_anything_is_generated(staffed: Installation) -> None:
-    stat = browse(staffed, "stat")
+    stat = browse_as(staffed, "stat")
     stat.get(f"{LISTS}/new")
     before = staffed.entries()
 
@@ -93,7 +84,7 @@ def test_a_design_is_weighed_before_anything_is_generated(staffed: Installation)
 def test_a_design_that_breaks_a_rule_names_the_field_and_keeps_the_rest(
     staffed: Installation, change: dict[str, str], field: str, told: str
 ) -> None:
-    stat = browse(staffed, "stat")
+    stat = browse_as(staffed, "stat")
     stat.get(f"{LISTS}/new")
 
     stat.post(f"{LISTS}/new", {**DESIGN, **change})
@@ -108,7 +99,7 @@ def test_a_design_that_breaks_a_rule_names_the_field_and_keeps_the_rest(
 def test_a_list_is_generated_sealed_and_its_seed_goes_to_the_custodians_alone(
     staffed: Installation,
 ) -> None:
-    stat = browse(staffed, "stat")
+    stat = browse_as(staffed, "stat")
     stat.get(f"{LISTS}/new")
 
     stat.post(f"{LISTS}/generate", {**DESIGN, **custodians(staffed)})
@@ -138,7 +129,7 @@ def test_a_list_is_generated_sealed_and_its_seed_goes_to_the_custodians_alone(
 def test_custodians_that_cannot_be_are_refused_and_nothing_is_generated(
     staffed: Installation, change: dict[str, str]
 ) -> None:
-    stat = browse(staffed, "stat")
+    stat = browse_as(staffed, "stat")
     stat.get(f"{LISTS}/new")
 
     stat.post(f"{LISTS}/generate", {**DESIGN, **custodians(staffed), **change})
@@ -150,7 +141,7 @@ def test_custodians_that_cannot_be_are_refused_and_nothing_is_generated(
 
 
 def test_a_list_that_was_made_offline_is_imported(staffed: Installation) -> None:
-    stat = browse(staffed, "stat")
+    stat = browse_as(staffed, "stat")
     design = staffed.definition.design(1)
     made = seal_list(
         generate_list(design, Seed.fresh()), staffed.deps.sealer.public_key, staffed.origin
@@ -167,7 +158,7 @@ def test_a_list_that_was_made_offline_is_imported(staffed: Installation) -> None
 
 @pytest.mark.parametrize("data", [b"", b"no package", b"PK\x05\x06" + bytes(18)])
 def test_what_is_no_package_is_refused(staffed: Installation, data: bytes) -> None:
-    stat = browse(staffed, "stat")
+    stat = browse_as(staffed, "stat")
     stat.get(LISTS)
 
     stat.post(f"{LISTS}/import", {"package": (io.BytesIO(data), "list.package")})
@@ -180,7 +171,7 @@ def test_what_is_no_package_is_refused(staffed: Installation, data: bytes) -> No
 def test_another_statistician_approves_by_the_root_that_they_regenerated(
     sealed: Installation,
 ) -> None:
-    second = browse(sealed, "second")
+    second = browse_as(sealed, "second")
     second.get(LISTS)
     root = root_of_page(second)
     signed = {"username": "second", "password": password_of("second")}
@@ -201,7 +192,7 @@ def test_another_statistician_approves_by_the_root_that_they_regenerated(
 
 
 def test_an_approval_without_a_regeneration_says_so(sealed: Installation) -> None:
-    second = browse(sealed, "second")
+    second = browse_as(sealed, "second")
     second.get(LISTS)
 
     second.post(
@@ -216,7 +207,7 @@ def test_an_approval_without_a_regeneration_says_so(sealed: Installation) -> Non
 def test_nobody_approves_the_own_list_or_with_another_one_s_password(
     sealed: Installation,
 ) -> None:
-    stat = browse(sealed, "stat")
+    stat = browse_as(sealed, "stat")
     stat.get(LISTS)
     assert "Approve list 1" not in stat.words
     own = {"username": "stat", "password": password_of("stat"), "unchecked": "yes"}
@@ -230,7 +221,7 @@ def test_nobody_approves_the_own_list_or_with_another_one_s_password(
 
 
 def test_the_restricted_design_is_shown_after_the_look_is_logged(sealed: Installation) -> None:
-    stat = browse(sealed, "stat")
+    stat = browse_as(sealed, "stat")
     stat.get(LISTS)
     assert "Block of" not in stat.words
 
@@ -242,7 +233,7 @@ def test_the_restricted_design_is_shown_after_the_look_is_logged(sealed: Install
 
 def test_the_escrow_s_files_go_once_two_people_could_open_them(sealed: Installation) -> None:
     for name, told in (("stat", "One more person has to say so"), ("second", "no longer kept")):
-        browser = browse(sealed, name)
+        browser = browse_as(sealed, name)
         browser.get(LISTS)
         assert "Download seed.archive+dmc.age" in browser.words
         browser.post(f"{LISTS}/1/escrow-opened")
@@ -253,7 +244,7 @@ def test_the_escrow_s_files_go_once_two_people_could_open_them(sealed: Installat
 
 
 def test_an_escrow_file_that_is_not_kept_is_not_found(sealed: Installation) -> None:
-    stat = browse(sealed, "stat")
+    stat = browse_as(sealed, "stat")
     stat.get(LISTS)
 
     for path in (

@@ -143,9 +143,7 @@ def remove_sessions_before(tx: Transaction, moment: datetime) -> None:
 def count_try(tx: Asking, name_sha256: str, address: str, now: datetime, since: datetime) -> Tries:
     """Count a try at a name from an address, and return those since a moment, with this one."""
     facts = {"name": name_sha256, "address": address, "now": now, "since": since}
-    row = _COUNT.find(tx, facts)
-    assert row is not None  # noqa: S101  RETURNING gives the row that was written
-    return Tries(*row)
+    return Tries(*_COUNT.one(tx, facts))
 
 
 def forget_tries(tx: Asking, name_sha256: str, address: str, since: datetime) -> None:
