@@ -74,6 +74,8 @@ LIST = "[1-9][0-9]{0,3}"
 FLAG = "(?:true|false)"
 SLOTS = r"\[[1-9][0-9]{0,6}(?:,[1-9][0-9]{0,6}){0,999}\]"
 LISTS = rf"\[(?:{LIST}(?:,{LIST})*)?\]"
+MODE = '"(?:off|follow|gate)"'
+VKEYS = rf"\[(?:{VKEY}(?:,{VKEY}){{0,15}})?\]"
 PERSON = rf'\{{"id":{ID},"org":{ID},"role":{ROLE}\}}'
 
 _CHANGE: Fields = {"subject": ID, "role": ROLE_OR_EMPTY, "site": SITE}
@@ -136,6 +138,20 @@ FIELDS: Mapping[str, tuple[Fields, ...]] = {
         {"upto": COUNT, "fork_sha256": HEX32_OR_EMPTY, "retired": LISTS, "second": PERSON},
     ),
     "rollback.detected": ({"expected": COUNT, "found": COUNT},),
+    "witness.policy": ({"mode": MODE, "quorum": COUNT, "witnesses": VKEYS, "second": PERSON},),
+    "gate.suspended": (
+        {"until": TIME, "code": CODE, "reason_sha256": HEX32_OR_EMPTY, "second": PERSON},
+    ),
+    "gate.resumed": ({},),
+    "drill.done": (
+        {
+            "list": LIST,
+            "root_equal": FLAG,
+            "blob_opened": FLAG,
+            "log_verified": FLAG,
+            "second": PERSON,
+        },
+    ),
 }
 
 

@@ -6,15 +6,16 @@ demands before its first change. It chains `seq`, `prev` and `time`, and knows n
 no arms and no clock.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from alloc_service.errors import DisjointRolesError, RuleError
+from alloc_service.errors import DisjointRolesError
+from alloc_service.log.ceremony_rules import CEREMONY_RULES, demand_ceremony_done
+from alloc_service.log.demands import Rule, demand, demand_second, list_of, refusal, sealed_of
 from alloc_service.log.entry import Body, Entry
-from alloc_service.log.state import Assigned, Ceremony, ListState, LogState, Wrap
+from alloc_service.log.gate_rules import GATE_RULES, note_look
+from alloc_service.log.state import Assigned, ListState, LogState, Wrap
 from alloc_service.permissions import Role, require_disjoint
-
-Rule = Callable[[LogState, Entry, Body], None]
 
 
 def fold(state: LogState, entry: Entry) -> None:
@@ -24,40 +25,17 @@ def fold(state: LogState, entry: Entry) -> None:
         RuleError: The entry may not stand here; the text names its seq, its type and the rule.
     """
     if entry.seq != state.size:
-        raise _refusal(entry, f"its seq must be {state.size}")
+        raise refusal(entry, f"its seq must be {state.size}")
     if entry.prev != state.last:
-        raise _refusal(entry, "its prev is not the leaf of the entry before")
+        raise refusal(entry, "its prev is not the leaf of the entry before")
     if entry.time < state.time and entry.type != "clock.corrected":
-        raise _refusal(entry, "its time lies before that of the entry before")
+        raise refusal(entry, "its time lies before that of the entry before")
     if (entry.seq == 0) != (entry.type == "trial.created"):
-        raise _refusal(entry, "a log begins with trial.created, once")
+        raise refusal(entry, "a log begins with trial.created, once")
     _RULES[entry.type](state, entry, entry.body)
     state.size += 1
     state.last = entry.leaf
     state.time = entry.time
-
-
-def _refusal(entry: Entry, rule: str) -> RuleError:
-    return RuleError(seq=entry.seq, type=entry.type, rule=rule)
-
-
-def _demand(holds: bool, entry: Entry, rule: str) -> None:
-    if not holds:
-        raise _refusal(entry, rule)
-
-
-def _list(state: LogState, entry: Entry, body: Body) -> ListState:
-    number = body["list"]
-    found = state.lists.get(number)
-    if found is None:
-        raise _refusal(entry, f"list {number} has no frozen design")
-    return found
-
-
-def _sealed(state: LogState, entry: Entry, body: Body) -> ListState:
-    found = _list(state, entry, body)
-    _demand(bool(found.root), entry, f"list {body['list']} is not sealed")
-    return found
 
 
 def _trial_created(state: LogState, _entry: Entry, body: Body) -> None:
@@ -66,72 +44,21 @@ def _trial_created(state: LogState, _entry: Entry, body: Body) -> None:
 
 
 def _design_frozen(state: LogState, entry: Entry, body: Body) -> None:
-    _demand(body["list"] not in state.lists, entry, f"list {body['list']} has a design already")
-    _demand(body["design_sha256"] not in state.designs, entry, "this design was used before")
+    demand(body["list"] not in state.lists, entry, f"list {body['list']} has a design already")
+    demand(body["design_sha256"] not in state.designs, entry, "this design was used before")
     state.lists[body["list"]] = ListState(body["design_sha256"])
     state.designs.add(body["design_sha256"])
 
 
-def _ceremony(state: LogState, entry: Entry, body: Body) -> Ceremony:
-    found = state.ceremonies.get(body["ceremony"])
-    if found is None:
-        raise _refusal(entry, "no party has begun this ceremony")
-    _demand(not found.aborted, entry, "this ceremony was aborted")
-    return found
-
-
-def _seed_committed(state: LogState, entry: Entry, body: Body) -> None:
-    frozen = _list(state, entry, body)
-    _demand(not frozen.root, entry, "the list is sealed already")
-    ceremony = state.ceremonies.get(body["ceremony"], Ceremony(body["list"]))
-    _demand(ceremony.list == body["list"], entry, "the ceremony is for another list")
-    _demand(not ceremony.aborted, entry, "this ceremony was aborted")
-    _demand(not ceremony.announced, entry, "the ceremony is announced: it is too late")
-    _demand(not ceremony.deposited, entry, "a party has deposited already: it is too late")
-    party, commitment = body["party"], body["commitment"]
-    _demand(party not in ceremony.commitments, entry, f"{party} has committed already")
-    _demand(commitment not in ceremony.hashes, entry, f"{party} repeats another's commitment")
-    ceremony.commitments[party] = commitment
-    ceremony.hashes.add(commitment)
-    state.ceremonies[body["ceremony"]] = ceremony
-
-
-def _seed_deposited(state: LogState, entry: Entry, body: Body) -> None:
-    ceremony = _ceremony(state, entry, body)
-    _demand(body["party"] in ceremony.commitments, entry, f"{body['party']} has not committed")
-    _demand(body["party"] not in ceremony.deposited, entry, f"{body['party']} has deposited")
-    ceremony.deposited.add(body["party"])
-
-
-def _seed_announced(state: LogState, entry: Entry, body: Body) -> None:
-    ceremony = _ceremony(state, entry, body)
-    _demand(ceremony.list == body["list"], entry, "the ceremony is for another list")
-    _demand(not ceremony.announced, entry, "the ceremony is announced already")
-    ceremony.announced = True
-
-
-def _seed_beacon(state: LogState, entry: Entry, body: Body) -> None:
-    ceremony = _ceremony(state, entry, body)
-    _demand(ceremony.announced, entry, "the ceremony is not announced")
-    _demand(not ceremony.beacon, entry, "the ceremony has its beacon already")
-    if len(ceremony.deposited) < len(ceremony.commitments):
-        missing = sorted(ceremony.commitments.keys() - ceremony.deposited)
-        raise _refusal(entry, f"{', '.join(missing)} has not deposited")
-    ceremony.beacon = True
-
-
-def _seed_aborted(state: LogState, entry: Entry, body: Body) -> None:
-    _ceremony(state, entry, body).aborted = True
-
-
 def _list_sealed(state: LogState, entry: Entry, body: Body) -> None:
-    frozen = _list(state, entry, body)
-    _demand(not frozen.root, entry, f"list {body['list']} is sealed already")
-    _demand(body["design_sha256"] == frozen.design_sha256, entry, "another design was frozen")
-    _demand(body["root"] not in state.roots, entry, "a list with this root was sealed before")
-    _demand(body["sealing"] == 1, entry, "the first sealing of a list is 1")
-    _demand(max(body["slots"]) <= 1_000_000, entry, "more than 1,000,000 slots in a stratum")
-    _demand(sum(body["slots"]) <= 2_000_000, entry, "more than 2,000,000 slots")
+    frozen = list_of(state, entry, body)
+    demand(not frozen.root, entry, f"list {body['list']} is sealed already")
+    demand(body["design_sha256"] == frozen.design_sha256, entry, "another design was frozen")
+    demand(body["root"] not in state.roots, entry, "a list with this root was sealed before")
+    demand(body["sealing"] == 1, entry, "the first sealing of a list is 1")
+    demand_ceremony_done(state, entry, body)
+    demand(max(body["slots"]) <= 1_000_000, entry, "more than 1,000,000 slots in a stratum")
+    demand(sum(body["slots"]) <= 2_000_000, entry, "more than 2,000,000 slots")
     frozen.root = body["root"]
     frozen.slots = tuple(body["slots"])
     frozen.wraps[1] = Wrap(body["kid"], body["wrap_sha256"])
@@ -141,96 +68,99 @@ def _list_sealed(state: LogState, entry: Entry, body: Body) -> None:
 
 
 def _list_approved(state: LogState, entry: Entry, body: Body) -> None:
-    sealed = _sealed(state, entry, body)
-    _demand(body["root"] == sealed.root, entry, "the list was sealed with another root")
-    _demand(not sealed.approved_by, entry, f"list {body['list']} is approved already")
-    _demand(entry.actor_id != sealed.sealed_by, entry, "nobody approves a list that they sealed")
+    sealed = sealed_of(state, entry, body)
+    demand(body["root"] == sealed.root, entry, "the list was sealed with another root")
+    demand(not sealed.approved_by, entry, f"list {body['list']} is approved already")
+    demand(entry.actor_id != sealed.sealed_by, entry, "nobody approves a list that they sealed")
     sealed.approved_by = entry.actor_id
     sealed.root_checked = body["root_checked"]
 
 
 def _list_activated(state: LogState, entry: Entry, body: Body) -> None:
-    approved = _list(state, entry, body)
-    _demand(bool(approved.approved_by), entry, f"list {body['list']} is not approved")
-    _demand(not approved.active, entry, f"list {body['list']} is active already")
-    _demand(not approved.retired, entry, f"list {body['list']} is retired")
+    approved = list_of(state, entry, body)
+    demand(bool(approved.approved_by), entry, f"list {body['list']} is not approved")
+    demand(not approved.active, entry, f"list {body['list']} is active already")
+    demand(not approved.retired, entry, f"list {body['list']} is retired")
     approved.active = True
 
 
 def _list_resealed(state: LogState, entry: Entry, body: Body) -> None:
-    sealed = _sealed(state, entry, body)
+    sealed = sealed_of(state, entry, body)
     following = len(sealed.wraps) + 1
-    _demand(body["sealing"] == following, entry, f"the next sealing is {following}")
+    demand(body["sealing"] == following, entry, f"the next sealing is {following}")
     sealed.wraps[following] = Wrap(body["kid"], body["wrap_sha256"])
 
 
 def _site_activated(state: LogState, entry: Entry, body: Body) -> None:
-    _demand(not state.sites.get(body["site"], False), entry, "the site is active already")
+    demand(not state.sites.get(body["site"], False), entry, "the site is active already")
     state.sites[body["site"]] = True
 
 
 def _site_paused(state: LogState, entry: Entry, body: Body) -> None:
-    _demand(state.sites.get(body["site"], False), entry, "the site is not active")
+    demand(state.sites.get(body["site"], False), entry, "the site is not active")
     state.sites[body["site"]] = False
 
 
 def _trial_paused(state: LogState, entry: Entry, _body: Body) -> None:
-    _demand(state.trial == "open", entry, f"the trial is {state.trial}")
+    demand(state.trial == "open", entry, f"the trial is {state.trial}")
     state.trial = "paused"
 
 
 def _trial_resumed(state: LogState, entry: Entry, _body: Body) -> None:
-    _demand(state.trial == "paused", entry, f"the trial is {state.trial}")
+    demand(state.trial == "paused", entry, f"the trial is {state.trial}")
     state.trial = "open"
 
 
 def _trial_closed(state: LogState, entry: Entry, _body: Body) -> None:
-    _demand(state.trial != "closed", entry, "the trial is closed already")
+    demand(state.trial != "closed", entry, "the trial is closed already")
     state.trial = "closed"
 
 
 def _cap_changed(state: LogState, entry: Entry, body: Body) -> None:
-    _demand(state.trial != "closed", entry, "the trial is closed")
-    _demand(body["cap"] != state.cap, entry, "the cap is that already")
-    _demand(body["cap"] >= len(state.assigned), entry, "more participants are allocated already")
+    demand(state.trial != "closed", entry, "the trial is closed")
+    demand(body["cap"] != state.cap, entry, "the cap is that already")
+    demand(body["cap"] >= len(state.assigned), entry, "more participants are allocated already")
     state.cap = body["cap"]
 
 
 def _slot_assigned(state: LogState, entry: Entry, body: Body) -> None:
-    found = _list(state, entry, body)
+    found = list_of(state, entry, body)
     stratum, slot, enrolment = body["stratum"], body["slot"], body["enrolment"]
-    _demand(found.active, entry, "the list is not active")
-    _demand(not found.retired, entry, "the list is retired")
-    _demand(state.trial == "open", entry, "the trial is not open")
-    _demand(len(state.assigned) < state.cap, entry, "the cap is reached")
-    _demand(enrolment not in state.assigned, entry, "the enrolment has spent a slot already")
-    _demand(stratum < len(found.slots), entry, "the list has no such stratum")
-    _demand(slot == found.next_slot[stratum], entry, "it is not the stratum's next slot")
-    _demand(slot < found.slots[stratum], entry, "the stratum is exhausted")
+    demand(found.active, entry, "the list is not active")
+    demand(not found.retired, entry, "the list is retired")
+    demand(state.trial == "open", entry, "the trial is not open")
+    demand(len(state.assigned) < state.cap, entry, "the cap is reached")
+    demand(enrolment not in state.assigned, entry, "the enrolment has spent a slot already")
+    demand(stratum < len(found.slots), entry, "the list has no such stratum")
+    demand(slot == found.next_slot[stratum], entry, "it is not the stratum's next slot")
+    demand(slot < found.slots[stratum], entry, "the stratum is exhausted")
     found.next_slot[stratum] += 1
     state.assigned[enrolment] = Assigned(entry.seq, body["list"], stratum, slot, body["leaf"])
     state.enrolment_sha256[enrolment] = body["enrolment_sha256"]
+    note_look(state, entry)
 
 
 def _slot_reread(state: LogState, entry: Entry, body: Body) -> None:
     assigned = state.assigned.get(body["enrolment"])
-    _demand(
+    demand(
         assigned is not None and assigned.seq == body["of"],
         entry,
         "`of` is not the seq of that enrolment's slot.assigned",
     )
     state.rereads[entry.seq] = body["enrolment"]
+    note_look(state, entry)
 
 
 def _arms_read(state: LogState, entry: Entry, body: Body) -> None:
-    _demand(body["upto"] < entry.seq, entry, "`upto` must lie before this entry")
+    demand(body["upto"] < entry.seq, entry, "`upto` must lie before this entry")
     state.arms_reads[entry.seq] = body["upto"]
+    note_look(state, entry)
 
 
 def _enrolment_restored(state: LogState, entry: Entry, body: Body) -> None:
-    _demand(state.recoveries > 0, entry, "the log was never recovered")
-    _demand(body["enrolment"] in state.assigned, entry, "the enrolment has spent no slot")
-    _demand_second(entry, body)
+    demand(state.recoveries > 0, entry, "the log was never recovered")
+    demand(body["enrolment"] in state.assigned, entry, "the enrolment has spent no slot")
+    demand_second(entry, body)
     state.enrolment_sha256[body["enrolment"]] = body["enrolment_sha256"]
 
 
@@ -239,20 +169,20 @@ def _allocation_refused(_state: LogState, _entry: Entry, _body: Body) -> None:
 
 
 def _design_read(state: LogState, entry: Entry, body: Body) -> None:
-    _list(state, entry, body)
+    list_of(state, entry, body)
     state.design_reads[entry.seq] = body["list"]
 
 
 def _log_exported(_state: LogState, entry: Entry, body: Body) -> None:
-    _demand(body["upto"] < entry.seq, entry, "`upto` must lie before this entry")
+    demand(body["upto"] < entry.seq, entry, "`upto` must lie before this entry")
 
 
 def _list_regenerated(state: LogState, entry: Entry, body: Body) -> None:
-    _sealed(state, entry, body)
+    sealed_of(state, entry, body)
 
 
 def _user_changed(_state: LogState, entry: Entry, body: Body) -> None:
-    _demand(not body["role"] or body["role"] in _ROLES, entry, "there is no such role")
+    demand(not body["role"] or body["role"] in _ROLES, entry, "there is no such role")
 
 
 def _grant_added(state: LogState, entry: Entry, body: Body) -> None:
@@ -261,13 +191,13 @@ def _grant_added(state: LogState, entry: Entry, body: Body) -> None:
     try:
         require_disjoint(held, role)
     except DisjointRolesError as error:
-        raise _refusal(entry, _disjoint(error)) from None
+        raise refusal(entry, _disjoint(error)) from None
     state.roles.setdefault(body["subject"], set()).add(role)
 
 
 def _grant_ended(state: LogState, entry: Entry, body: Body) -> None:
     role = _role(entry, body)
-    _demand(role in state.roles.get(body["subject"], set()), entry, "the role was never granted")
+    demand(role in state.roles.get(body["subject"], set()), entry, "the role was never granted")
 
 
 def _key_logged(_state: LogState, _entry: Entry, _body: Body) -> None:
@@ -275,23 +205,23 @@ def _key_logged(_state: LogState, _entry: Entry, _body: Body) -> None:
 
 
 def _key_rewrapped(state: LogState, entry: Entry, body: Body) -> None:
-    sealed = _sealed(state, entry, body)
-    _demand(body["sealing"] in sealed.wraps, entry, "there is no such sealing")
+    sealed = sealed_of(state, entry, body)
+    demand(body["sealing"] in sealed.wraps, entry, "there is no such sealing")
     sealed.wraps[body["sealing"]] = Wrap(body["kid"], body["wrap_sha256"])
 
 
 def _clock_corrected(state: LogState, entry: Entry, body: Body) -> None:
-    _demand(body["actor"]["role"] == Role.ADMINISTRATOR, entry, "it takes an administrator")
-    _demand(body["from"] == state.time, entry, "`from` is not the time of the entry before")
-    _demand(body["to"] == entry.time, entry, "`to` is not its own time")
-    _demand(body["to"] < body["from"], entry, "the clock is not behind")
+    demand(body["actor"]["role"] == Role.ADMINISTRATOR, entry, "it takes an administrator")
+    demand(body["from"] == state.time, entry, "`from` is not the time of the entry before")
+    demand(body["to"] == entry.time, entry, "`to` is not its own time")
+    demand(body["to"] < body["from"], entry, "the clock is not behind")
 
 
 def _log_recovered(state: LogState, entry: Entry, body: Body) -> None:
-    _demand(body["upto"] == entry.seq - 1, entry, "`upto` must be the entry before")
-    _demand_second(entry, body)
+    demand(body["upto"] == entry.seq - 1, entry, "`upto` must be the entry before")
+    demand_second(entry, body)
     retired: Sequence[int] = body["retired"]
-    _demand(
+    demand(
         all(number in state.lists for number in retired),
         entry,
         "it retires a list that is not there",
@@ -302,15 +232,18 @@ def _log_recovered(state: LogState, entry: Entry, body: Body) -> None:
 
 
 def _rollback_detected(state: LogState, entry: Entry, _body: Body) -> None:
-    _demand(state.recoveries > 0, entry, "the log was never recovered")
+    demand(state.recoveries > 0, entry, "the log was never recovered")
 
 
-def _demand_second(entry: Entry, body: Body) -> None:
-    _demand(body["second"]["id"] != entry.actor_id, entry, "the second person must be another")
+def _drill_done(state: LogState, entry: Entry, body: Body) -> None:
+    sealed = sealed_of(state, entry, body)
+    demand_second(entry, body)
+    if body["root_equal"] and body["blob_opened"] and body["log_verified"]:
+        sealed.drilled_at = entry.time
 
 
 def _role(entry: Entry, body: Body) -> Role:
-    _demand(body["role"] in _ROLES, entry, "there is no such role")
+    demand(body["role"] in _ROLES, entry, "there is no such role")
     return Role(body["role"])
 
 
@@ -323,11 +256,7 @@ _ROLES: Final = frozenset(str(role) for role in Role)
 _RULES: Final[Mapping[str, Rule]] = {
     "trial.created": _trial_created,
     "design.frozen": _design_frozen,
-    "seed.committed": _seed_committed,
-    "seed.deposited": _seed_deposited,
-    "seed.announced": _seed_announced,
-    "seed.beacon": _seed_beacon,
-    "seed.aborted": _seed_aborted,
+    **CEREMONY_RULES,
     "list.sealed": _list_sealed,
     "list.approved": _list_approved,
     "list.activated": _list_activated,
@@ -355,4 +284,6 @@ _RULES: Final[Mapping[str, Rule]] = {
     "clock.corrected": _clock_corrected,
     "log.recovered": _log_recovered,
     "rollback.detected": _rollback_detected,
+    "drill.done": _drill_done,
+    **GATE_RULES,
 }

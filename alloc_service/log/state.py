@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from alloc_service.log.note import Verifier
 from alloc_service.permissions import Role
 
 
@@ -30,14 +31,16 @@ class Ceremony:
     Attributes:
         commitments: By party.
         hashes: The same commitments, so that a repeated one is found without a search.
+        announced: HEX32 hash of the announced document, or "".
+        beacon: HEX32 value of the beacon, or "".
     """
 
     list: int
     commitments: dict[str, str] = field(default_factory=dict)
     hashes: set[str] = field(default_factory=set)
     deposited: set[str] = field(default_factory=set)
-    announced: bool = False
-    beacon: bool = False
+    announced: str = ""
+    beacon: str = ""
     aborted: bool = False
 
 
@@ -52,6 +55,8 @@ class ListState:
         wraps: The logged sealings, by number from 1.
         sealed_by: Id of the person who sealed it.
         next_slot: For each stratum, the slot that comes next.
+        ceremony: The seed ceremony that runs for it or that gave its seed, or "".
+        drilled_at: Time of the last drill in which everything was well, or "".
     """
 
     design_sha256: str
@@ -64,6 +69,8 @@ class ListState:
     active: bool = False
     retired: bool = False
     next_slot: list[int] = field(default_factory=list)
+    ceremony: str = ""
+    drilled_at: str = ""
 
     @property
     def step(self) -> str:
@@ -75,6 +82,21 @@ class ListState:
             ("sealed", bool(self.root)),
         )
         return next((word for word, reached in steps if reached), "frozen")
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessPolicy:
+    """A trial's witnesses.
+
+    Attributes:
+        mode: `off`; `follow`: they cosign later; `gate`: nothing opens before they did.
+        quorum: How many of them must have cosigned.
+        witnesses: Their keys.
+    """
+
+    mode: Literal["off", "follow", "gate"] = "off"
+    quorum: int = 0
+    witnesses: tuple[Verifier, ...] = ()
 
 
 @dataclass(slots=True)
@@ -93,6 +115,10 @@ class LogState:
         design_reads: For the seq of each `design.read`, its list.
         roles: For each person, every role that was ever granted.
         recoveries: How many `log.recovered` there were.
+        policy: The trial's witnesses, and what their cosignature is needed for.
+        gate_suspended_until: Until when nothing waits for them, or "".
+        ungated: The seq of each entry that may be opened without a cosignature, for it was
+            logged while the gate was suspended.
     """
 
     size: int = 0
@@ -113,3 +139,6 @@ class LogState:
     design_reads: dict[int, int] = field(default_factory=dict)
     roles: dict[str, set[Role]] = field(default_factory=dict)
     recoveries: int = 0
+    policy: WitnessPolicy = field(default_factory=WitnessPolicy)
+    gate_suspended_until: str = ""
+    ungated: set[int] = field(default_factory=set)

@@ -44,6 +44,13 @@ SENTENCES: Mapping[str, str] = {
     "clock.corrected": "set the log's time back from {from} to {to}",
     "log.recovered": "recovered the log up to entry {upto}; retired lists: {retired}",
     "rollback.detected": "noted a rollback: {expected} entries expected, {found} found",
+    "witness.policy": "set the witnesses' part to {mode}; cosignatures needed: {quorum}",
+    "gate.suspended": "let allocations go on without a witness until {until} ({code})",
+    "gate.resumed": "ended the time without a witness",
+    "drill.done": (
+        "held a drill of the escrow of list {list} (root equal: {root_equal}, "
+        "sealed slot opened: {blob_opened}, log verified: {log_verified})"
+    ),
 }
 
 

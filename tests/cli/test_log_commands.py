@@ -57,6 +57,10 @@ EVERY_TYPE = [
     "clock.corrected",
     "log.recovered",
     "rollback.detected",
+    "witness.policy",
+    "gate.suspended",
+    "gate.resumed",
+    "drill.done",
 ]
 
 

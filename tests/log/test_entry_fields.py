@@ -49,6 +49,8 @@ NEARLY: Mapping[str, tuple[str, ...]] = {
     grammar.FLAG: ("0", "1", '"true"', "True"),
     grammar.SLOTS: ("[]", "[0]", "[01]", "[true]", '["1"]', "[1,]", "[1.0]", "1", "[10000000]"),
     grammar.LISTS: ("[0]", "[10000]", "[01]", "[true]", '["1"]', "1"),
+    grammar.MODE: ('""', '"Gate"', '"none"', "1"),
+    grammar.VKEYS: ('""', f'"{VKEY}"', '[""]', f'["{VKEY}",]', f'["{VKEY}" ]', "7"),
     grammar.PERSON: (
         '{"id":"u1","org":"XA01"}',
         '{"id":"u1","name":"Wang","org":"XA01","role":"manager"}',

@@ -23,6 +23,7 @@ from tests.support.chain import (
     as_body,
     hex32,
     uuid,
+    witness,
 )
 
 
@@ -172,6 +173,13 @@ def life() -> list[Entry]:
     chain.add("rollback.detected", expected=9, found=7)
     times: dict[str, Any] = {"from": chain.state.time, "to": "2026-01-01T00:00:00Z"}
     chain.add("clock.corrected", by=ADMINISTRATOR, at=times["to"], **times)
+    witnesses: dict[str, Any] = {"quorum": 1, "witnesses": [witness("w.example.org/1").vkey]}
+    chain.add("witness.policy", mode="gate", second=as_body(SECOND), **witnesses)
+    until: dict[str, Any] = {"until": "2026-01-01T12:00:00Z", "second": as_body(SECOND)}
+    chain.add("gate.suspended", **reason, **until)
+    chain.add("gate.resumed")
+    drill: dict[str, Any] = {"root_equal": True, "blob_opened": True, "log_verified": True}
+    chain.add("drill.done", list=1, second=as_body(SECOND), **drill)
     chain.add("trial.closed", **reason)
     return chain.entries
 

@@ -88,8 +88,8 @@ def test_a_party_commits_once_and_to_a_value_of_its_own(chain: Chain) -> None:
 @pytest.mark.parametrize(
     ("then", "rule"),
     [
-        ("deposit", "a party has deposited"),
-        ("announce", "announced: it is too late"),
+        ("deposit", "late is too late: a party has deposited"),
+        ("announce", "late is too late: the ceremony is announced"),
         ("abort", "was aborted"),
         ("seal", "is sealed already"),
     ],
@@ -104,6 +104,8 @@ def test_nobody_commits_when_it_is_too_late(chain: Chain, then: str, rule: str) 
     elif then == "abort":
         chain.add("seed.aborted", ceremony="c/1", code="dropped")
     else:
+        deposit(chain, "dmc", "sponsor")
+        announce(chain)
         chain.add("list.sealed", by=STATISTICIAN, **chain.sealed())
 
     chain.refuse(
@@ -276,3 +278,48 @@ def test_a_design_is_read_and_a_list_regenerated_only_where_there_is_one(chain: 
     chain.add("list.regenerated", list=1, root_equal=False)
 
     assert chain.state.design_reads == {read.seq: 1}
+
+
+def test_a_list_whose_ceremony_was_begun_is_sealed_once_that_is_complete(chain: Chain) -> None:
+    chain.freeze(1)
+    commit(chain, "dmc", "sponsor")
+
+    chain.refuse("list.sealed", "c/1 is not announced", by=STATISTICIAN, **chain.sealed())
+    announce(chain)
+    deposit(chain, "dmc")
+    chain.refuse("list.sealed", "sponsor has not deposited", by=STATISTICIAN, **chain.sealed())
+    deposit(chain, "sponsor")
+    chain.add("list.sealed", by=STATISTICIAN, **chain.sealed())
+
+
+def test_a_list_whose_ceremony_was_dropped_is_sealed_without_one(chain: Chain) -> None:
+    chain.freeze(1)
+    commit(chain, "dmc")
+    chain.add("seed.aborted", ceremony="c/1", code="dropped")
+
+    chain.add("list.sealed", by=STATISTICIAN, **chain.sealed())
+
+
+def test_one_ceremony_of_a_list_runs_at_a_time(chain: Chain) -> None:
+    chain.freeze(1)
+    commit(chain, "dmc")
+    other: dict[str, Any] = {"ceremony": "c/2", "party": "dmc", "commitment": hex32("anew")}
+
+    chain.refuse("seed.committed", "c/1 of this list is still running", list=1, **other)
+    chain.add("seed.aborted", ceremony="c/1", code="dropped")
+    chain.add("seed.committed", list=1, **other)
+
+    assert chain.state.ceremonies["c/1"].aborted
+    assert not chain.state.ceremonies["c/2"].aborted
+
+
+@pytest.mark.parametrize("type_", ["seed.aborted", "seed.beacon"])
+def test_a_ceremony_is_over_when_its_list_is_sealed(chain: Chain, type_: str) -> None:
+    chain.freeze(1)
+    commit(chain, "dmc")
+    announce(chain)
+    deposit(chain, "dmc")
+    chain.add("list.sealed", by=STATISTICIAN, **chain.sealed())
+    body: dict[str, Any] = {"code": "late"} if type_ == "seed.aborted" else {"value": hex32("b")}
+
+    chain.refuse(type_, "the ceremony is over", ceremony="c/1", **body)

@@ -10,6 +10,7 @@ import pytest
 from alloc_service.core.canon import Json
 from alloc_service.errors import RuleError
 from alloc_service.log.entry import Entry, write_entry
+from alloc_service.log.note import COSIGNATURE_V1, Verifier
 from alloc_service.log.rules import fold
 from alloc_service.log.state import LogState
 
@@ -34,6 +35,11 @@ def uuid(label: object) -> str:
     """Return some lower-case UUID that belongs to a label."""
     digits = hex32(label)
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]))
+
+
+def witness(name: str) -> Verifier:
+    """Return the public key of some witness."""
+    return Verifier(name, hashlib.sha256(name.encode()).digest(), COSIGNATURE_V1)
 
 
 def as_body(person: Person) -> dict[str, str]:

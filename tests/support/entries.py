@@ -34,6 +34,8 @@ GOOD: Mapping[str, Json] = {
     grammar.FLAG: False,
     grammar.SLOTS: [10, 1_000_000],
     grammar.LISTS: [],
+    grammar.MODE: "gate",
+    grammar.VKEYS: [VKEY],
     grammar.PERSON: PERSON,
 }
 
