@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Sequence
 
 from alloc_service.core.canon import parse_object
-from alloc_service.core.merkle import leaf_hash
+from alloc_service.core.merkle import leaf_hash, root_of
 from alloc_service.errors import (
     BlockedError,
     EntryTypeError,
@@ -26,6 +26,7 @@ from alloc_service.errors import (
     VersionError,
 )
 from alloc_service.log.entry import Entry, read_entry
+from alloc_service.log.note import Checkpoint
 from alloc_service.log.rules import fold
 from alloc_service.log.state import LogState
 from alloc_service.sealing.accept import Acceptance, require_acceptance
@@ -113,6 +114,25 @@ def compare(anchor: Anchor, since: int, entries: Sequence[bytes]) -> Sequence[by
                 _read_at(data, seq)
             raise _freeze(anchor, f"the log's entry {seq} is not the one that the sealer followed")
     return entries[known:]
+
+
+def compare_seen(anchor: Anchor, seen: Sequence[Checkpoint]) -> None:
+    """Freeze where a checkpoint that this sealer's key has signed is not of this anchor's log.
+
+    It is proof that there was more of the log, or another one, than is here: the machine was
+    restored from an older state, or somebody else runs with these keys.
+
+    Raises:
+        FrozenError: One of them is.
+    """
+    for checkpoint in seen:
+        size = checkpoint.size
+        if size > anchor.state.size:
+            rule = f"a checkpoint of size {size} was signed, and the anchor has less"
+            raise _freeze(anchor, rule)
+        if root_of(anchor.leaves[:size]) != checkpoint.root:
+            rule = f"a checkpoint of size {size} was signed for another log than the anchor"
+            raise _freeze(anchor, rule)
 
 
 def resume(anchor: Anchor, entries: Sequence[bytes]) -> None:

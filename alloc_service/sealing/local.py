@@ -25,7 +25,13 @@ from alloc_service.errors import (
     RegisterError,
     SealedDesignError,
 )
-from alloc_service.log.note import Checkpoint, Signer, Verifier, sign_checkpoint
+from alloc_service.log.note import (
+    Checkpoint,
+    Signer,
+    Verifier,
+    open_checkpoint,
+    sign_checkpoint,
+)
 from alloc_service.log.state import Assigned, ListState, LogState
 from alloc_service.sealing import follow
 from alloc_service.sealing.accept import Acceptance, add_acceptance, open_all, require_acceptance
@@ -96,7 +102,9 @@ class LocalSealer:
                     frozen = f"the register does not know its anchor {anchor.path}"
             return Status(frozen, anchor.why_blocked(), self._why_unwritable(anchor), size, last)
 
-    def follow(self, origin: str, since: int, entries: Sequence[bytes]) -> str:
+    def follow(
+        self, origin: str, since: int, entries: Sequence[bytes], seen: Sequence[str] = ()
+    ) -> str:
         """Compare, fold and keep entries; only then move on and sign.
 
         Args:
@@ -104,6 +112,7 @@ class LocalSealer:
             since: A size that this sealer gave, read before the entries were; 0 for a log
                 that it has never seen.
             entries: The log from entry `since` - 1 on, so that the two overlap.
+            seen: Checkpoints of this log that somebody outside holds, such as a witness.
 
         Returns:
             A signed checkpoint of everything followed so far.
@@ -121,6 +130,7 @@ class LocalSealer:
             else:
                 self._refresh(anchor)
                 follow.advance(anchor, since, entries)
+            follow.compare_seen(anchor, self._read_seen(origin, seen))
             return self._sign(anchor)
 
     def open(self, origin: str, seq: int, enrolment: str, sealed: SlotToOpen) -> Opened:
@@ -285,6 +295,10 @@ class LocalSealer:
     def _sign(self, anchor: Anchor) -> str:
         checkpoint = Checkpoint(anchor.origin, anchor.tree.size, anchor.tree.root())
         return sign_checkpoint(checkpoint, self._signer(anchor.origin))
+
+    def _read_seen(self, origin: str, seen: Sequence[str]) -> list[Checkpoint]:
+        key = self.log_key(origin)
+        return [open_checkpoint(note, key) for note in seen]
 
     def _refresh(self, anchor: Anchor) -> None:
         self._require_registered(anchor)

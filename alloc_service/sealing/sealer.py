@@ -42,11 +42,14 @@ class SlotToOpen:
         blob: 285 bytes.
         wrap: The wrapped tranche key of the sealing that the blob belongs to.
         proof: Inclusion proof of the slot's leaf in the list's tree, 32 bytes each.
+        cosigned: A checkpoint that covers the entry it is opened for, with the cosignatures of
+            the trial's witnesses; empty where the trial has no gate.
     """
 
     blob: bytes
     wrap: bytes
     proof: tuple[bytes, ...]
+    cosigned: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,9 @@ class Sealer(Protocol):
         """Tell how the sealer stands, without a lock."""
         ...
 
-    def follow(self, origin: str, since: int, entries: Sequence[bytes]) -> str:
+    def follow(
+        self, origin: str, since: int, entries: Sequence[bytes], seen: Sequence[str] = ()
+    ) -> str:
         """Compare, fold and keep entries; return a signed checkpoint."""
         ...
 

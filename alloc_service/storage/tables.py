@@ -1,7 +1,7 @@
 """Every table there is: SQLAlchemy knows a table once the module that maps it is imported."""
 
-from alloc_service.storage import models, people
+from alloc_service.storage import evidence, models, people
 from alloc_service.storage.base import Base
 
-MAPPED = (models, people)
+MAPPED = (evidence, models, people)
 METADATA = Base.metadata

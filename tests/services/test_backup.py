@@ -26,6 +26,7 @@ from alloc_service.services import backup, backup_file, escrow_files, second_fac
 from alloc_service.storage import rows
 from alloc_service.storage.engine import Database
 from alloc_service.storage.tables import METADATA
+from tests.support.evidence_rows import add_evidence
 from tests.support.installation import Installation
 from tests.support.rollback import failed_checks, open_on, read_table, recover
 
@@ -47,6 +48,7 @@ def lived(reopen: Callable[..., Installation]) -> Installation:
     new = second_factor.begin(back.deps, person, "stat")
     second_factor.confirm(back.deps, person, pyotp.TOTP(new.secret).at(back.clock.now))
     escrow_files.confirm(back.deps, person, back.trial, 1)
+    add_evidence(back)
     return back
 
 

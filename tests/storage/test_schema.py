@@ -134,7 +134,7 @@ def test_a_newer_database_is_refused_and_not_touched(database: Database) -> None
     set_version(database, "9999")
 
     for act in (database.check, database.upgrade):
-        with pytest.raises(SchemaVersionError, match=r"9999.*0002.*newer version of the program"):
+        with pytest.raises(SchemaVersionError, match=r"9999.*0003.*newer version of the program"):
             act()
     assert database.schema_version() == "9999"
 
