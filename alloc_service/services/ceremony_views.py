@@ -111,6 +111,15 @@ def read_ceremony(deps: Deps, person: Person, trial_id: str, ceremony: str) -> C
     raise UnknownRecordError(what=f"ceremony of trial {trial_id} named", name=ceremony)
 
 
+def find_parts(deps: Deps, person: Person, trial_id: str) -> tuple[bool, bool]:
+    """Tell whether a person may lead a ceremony of a trial, and whether they may be a party."""
+    with deps.database.read() as session:
+        return (
+            accounts.may(session, person, Action.GENERATE_LIST, trial_id),
+            accounts.may(session, person, Action.JOIN_CEREMONY, trial_id),
+        )
+
+
 def say_unverified(beacon: Beacon | None, proof: str) -> tuple[str, str]:
     """Return the kind of a beacon, and what was not verified of the value that was typed."""
     if isinstance(beacon, Drand) and proof:
