@@ -48,6 +48,7 @@ SECTIONS: Mapping[str, Mapping[str, Place]] = {
     },
     "Oversight": {
         "report": Place(f"{_PACKAGE}.report", "Count participants, with or without arms."),
+        "receipt": Place(f"{_PACKAGE}.receipt", "Check a receipt, without any service."),
         "log": Place(f"{_PACKAGE}.log", "Read, verify and export the audit log."),
     },
     "The machine": {
