@@ -53,6 +53,7 @@ SECTIONS: Mapping[str, Mapping[str, Place]] = {
     },
     "The machine": {
         "sealer": Place(f"{_PACKAGE}.sealer", "See why nothing opens, and recover."),
+        "drill": Place(f"{_PACKAGE}.drill", "Find out that a lost list could be had again."),
         "restore-enrolment": Place(
             f"{_PACKAGE}.restore_enrolment", "Enter a record again that a restore has lost."
         ),

@@ -218,6 +218,13 @@ class ReceiptLaterError(StateError):
     )
 
 
+class DrillError(InputError):
+    """A drill's report cannot be logged."""
+
+    code = "bad-drill"
+    text = "The drill was refused: {rule}. Hold it with `alloc drill run` and log what that wrote."
+
+
 class NotAllocatedError(StateError):
     """There is nothing to read again."""
 
