@@ -5,7 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.support.programs import FOLDER, find_program
+from tests.support.programs import FOLDER, require_program
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
@@ -13,7 +13,7 @@ VECTORS = Path(__file__).parents[1] / "vectors"
 def test_the_commands_of_the_walk_give_the_words_and_the_leaf_that_it_shows(
     tmp_path: Path,
 ) -> None:
-    find_program("openssl", "openssl")
+    require_program("openssl", "openssl")
     vector = json.loads((VECTORS / "gen2.json").read_text("utf-8"))
     (tmp_path / "design.json").write_text(vector["design_jcs"], "utf-8")
     (tmp_path / "seed.txt").write_text(vector["seed"])

@@ -30,7 +30,7 @@ class Language(NamedTuple):
     @property
     def command(self) -> str:
         """Return the path of what runs the program."""
-        return find_program(self.interpreter, self.packages)
+        return require_program(self.interpreter, self.packages)
 
 
 LANGUAGES = {
@@ -41,7 +41,7 @@ LANGUAGES = {
 }
 
 
-def find_program(name: str, packages: str) -> str:
+def require_program(name: str, packages: str) -> str:
     """Return the path of a program that is needed; its absence fails the test."""
     found = shutil.which(name)
     if found is None:
