@@ -36,9 +36,9 @@ data list(keep=stratum slot code arm);
     end;
   end;
 
-  d = lowcase(hashing_file('sha256', pathname('design'), 0));
-  list_key = lowcase(hashing_hmac('sha256', substr(line, 1, 64), cats('rac-gen/1|list|', d)));  /* (1) */
-  nonce_key = lowcase(hashing_hmac('sha256', substr(line, 1, 64), cats('rac-gen/1|nonce|', d)));
+  d = lowcase(hashing_file('sha256', trim(pathname('design')), 0));
+  list_key = lowcase(hashing_hmac('sha256', substr(line, 1, 64), 'rac-gen/1|list|' || d)); /* (1) */
+  nonce_key = lowcase(hashing_hmac('sha256', substr(line, 1, 64), 'rac-gen/1|nonce|' || d));
   stratum = -1; size_of_tree = 0;
   do until (last_stratum);
     set document.strata(keep=code slots rename=(code=stratum_code)) end=last_stratum;
