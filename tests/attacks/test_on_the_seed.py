@@ -107,7 +107,7 @@ def test_list_sealed_around_a_ceremony(held: Held) -> None:
         here.generate(1)
 
 
-def test_no_two_seeds_of_one_design_give_one_list(held: Held) -> None:
+def test_seed_with_the_list_of_another_seed(held: Held) -> None:
     roots = {generate(held.design, ceremony_seed()).root for _ in range(20)}
 
     assert len(roots) == 20
