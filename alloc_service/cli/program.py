@@ -48,6 +48,7 @@ SECTIONS: Mapping[str, Mapping[str, Place]] = {
     "Oversight": {
         "report": Place(f"{_PACKAGE}.report", "Count participants, with or without arms."),
         "log": Place(f"{_PACKAGE}.log", "Read, verify and export the audit log."),
+        "witness": Place(f"{_PACKAGE}.witness", "Witness a log, on a machine of your own."),
     },
     "The machine": {
         "sealer": Place(f"{_PACKAGE}.sealer", "See why nothing opens, and recover."),
