@@ -31,6 +31,8 @@ class Action(StrEnum):
     CHANGE_TRIAL_STATE = "pause, resume or close a trial, or change its cap"
     CHANGE_SITE_STATE = "activate or pause a site"
     GENERATE_LIST = "generate, import or re-seal a list"
+    JOIN_CEREMONY = "be a party of a seed ceremony"
+    READ_CEREMONY = "see how a seed ceremony stands"
     APPROVE_LIST = "approve a list"
     ACTIVATE_LIST = "activate a list"
     READ_DESIGN = "read the restricted design"
@@ -47,6 +49,7 @@ class Action(StrEnum):
 
 
 _MAKERS = frozenset({Role.STATISTICIAN, Role.SECOND_STATISTICIAN})
+_PARTIES = _MAKERS | {Role.DMC, Role.MANAGER}
 _OVERSIGHT = _MAKERS | {Role.DMC, Role.ADMINISTRATOR}
 
 ALLOWED: dict[Action, frozenset[Role]] = {
@@ -54,6 +57,8 @@ ALLOWED: dict[Action, frozenset[Role]] = {
     Action.CHANGE_TRIAL_STATE: frozenset({Role.MANAGER}),
     Action.CHANGE_SITE_STATE: frozenset({Role.MANAGER}),
     Action.GENERATE_LIST: frozenset({Role.STATISTICIAN}),
+    Action.JOIN_CEREMONY: _PARTIES,
+    Action.READ_CEREMONY: _PARTIES | {Role.ADMINISTRATOR},
     Action.APPROVE_LIST: _MAKERS,
     Action.ACTIVATE_LIST: frozenset({Role.MANAGER}),
     Action.READ_DESIGN: _MAKERS,
