@@ -44,6 +44,7 @@ class Action(StrEnum):
     READ_TOTALS = "read totals without arms"
     CHANGE_USERS = "add users and change roles"
     RECOVER = "recover a trial from the sealer's anchor"
+    CHANGE_WITNESSES = "set a trial's witnesses, or let allocations go on without them"
     CORRECT_CLOCK = "correct the log's clock"
     BACK_UP = "make a backup"
 
@@ -70,6 +71,7 @@ ALLOWED: dict[Action, frozenset[Role]] = {
     Action.READ_TOTALS: _OVERSIGHT | {Role.MANAGER},
     Action.CHANGE_USERS: frozenset({Role.ADMINISTRATOR}),
     Action.RECOVER: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.DMC}),
+    Action.CHANGE_WITNESSES: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.DMC}),
     Action.CORRECT_CLOCK: frozenset({Role.ADMINISTRATOR}),
     Action.BACK_UP: frozenset({Role.ADMINISTRATOR}),
 }

@@ -190,6 +190,7 @@ from alloc_service.errors.witness import (
     WitnessProofError,
     WitnessRequestError,
     WitnessSignatureError,
+    WitnessSilentError,
     WitnessUnheardError,
 )
 
@@ -347,6 +348,7 @@ __all__ = [
     "WitnessProofError",
     "WitnessRequestError",
     "WitnessSignatureError",
+    "WitnessSilentError",
     "WitnessUnheardError",
     "WrapError",
     "WrongCodeError",

@@ -60,6 +60,13 @@ class WitnessFolderError(OperationError):
     text = "{path}: {rule}. The witness signed nothing. {remedy}."
 
 
+class WitnessSilentError(OperationError):
+    """A witness gave no answer that can be used."""
+
+    code = "witness-silent"
+    text = "The witness at {url} gave no answer that can be used: {rule}."
+
+
 class WitnessPlaceError(InputError):
     """A witness's public key or address is not spelled as one."""
 

@@ -5,19 +5,30 @@ import hashlib
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from socketserver import ThreadingMixIn
 from typing import NamedTuple
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from alloc_service.cli.witness_server import make_app
 from alloc_service.core import merkle
-from alloc_service.log.note import Checkpoint, Signer, Verifier, sign_checkpoint
+from alloc_service.log.entry import Entry
+from alloc_service.log.note import Checkpoint, Signer, Verifier, Witness, sign_checkpoint
 from alloc_service.log.witness import AddCheckpoint
+from alloc_service.sealing.witness import WitnessDesk, list_witnessed
 from alloc_service.sealing.witness_folder import add_log, create_witness
+from alloc_service.services import witnesses
+from alloc_service.services.recovery import TwoPeople
+from alloc_service.services.witnesses import NewPolicy, WitnessPlace
+from tests.support.installation import Installation
 from tests.support.shell import process_environ
 
 PATIENCE = 60.0
@@ -160,3 +171,122 @@ def witnessing(
         yield process
     finally:
         process.stop()
+
+
+Wrap = Callable[[WSGIApplication], WSGIApplication]
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its own name
+        del format, args
+
+
+class _Threads(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    block_on_close = False
+
+
+class WitnessServer:
+    """A witness over real HTTP, in threads of this process; it can be stopped and go on.
+
+    Attributes:
+        folder: The witness's own.
+        public: Its key.
+        wrap: Put around its application, for one that answers badly.
+    """
+
+    def __init__(self, folder: Path, name: str = NAME, wrap: Wrap = lambda app: app) -> None:
+        self.folder, self.wrap = folder, wrap
+        self.public = make_witness(folder, name=name)
+        self.port = 0
+        self._server: WSGIServer | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def place(self) -> WitnessPlace:
+        return WitnessPlace(self.public.vkey, self.url)
+
+    def follow(self, log: Verifier) -> None:
+        add_log(self.folder, log)
+
+    def size(self) -> int:
+        """Return how many entries it has seen of the one log that it follows."""
+        (item,) = list_witnessed(self.folder)
+        return item.checkpoint.size if item.checkpoint else 0
+
+    def note(self) -> str:
+        (item,) = list_witnessed(self.folder)
+        return item.note
+
+    def start(self) -> None:
+        app = make_app(WitnessDesk(self.folder))
+
+        def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+            return self.wrap(app)(environ, start)
+
+        self._server = make_server("127.0.0.1", self.port, answer, _Threads, _Quiet)
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+def saying(status: str, body: bytes, media: str = "text/plain") -> Wrap:
+    """Return what answers everything with this, whatever was asked."""
+
+    def wrap(_app: WSGIApplication) -> WSGIApplication:
+        def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            start(status, [("Content-Type", media), ("Content-Length", str(len(body)))])
+            return [body]
+
+        return answer
+
+    return wrap
+
+
+def signing_as(private: Ed25519PrivateKey, name: str = NAME) -> Wrap:
+    """Return what cosigns whatever it is shown, with a key of its own."""
+
+    def wrap(_app: WSGIApplication) -> WSGIApplication:
+        def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+            data = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            request = AddCheckpoint.parse(data)
+            start("200 OK", [("Content-Type", "text/plain")])
+            return [Witness(name, private).cosign(request.checkpoint.text, 1).encode()]
+
+        return answer
+
+    return wrap
+
+
+def waiting(seconds: float) -> Wrap:
+    """Return what answers well, and too late."""
+
+    def wrap(app: WSGIApplication) -> WSGIApplication:
+        def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+            time.sleep(seconds)
+            return app(environ, start)
+
+        return answer
+
+    return wrap
+
+
+def set_gate(
+    installation: Installation, *servers: WitnessServer, mode: str = "gate", quorum: int = 1
+) -> Entry:
+    """Let some witnesses follow a trial's log, and set its policy."""
+    log = installation.deps.sealer.log_key(installation.origin)
+    for server in servers:
+        server.follow(log)
+    people = TwoPeople(installation.people["manager"], installation.people["dmc"])
+    new = NewPolicy(mode, quorum, tuple(server.place for server in servers))
+    return witnesses.set_policy(installation.deps, people, installation.trial, new)
