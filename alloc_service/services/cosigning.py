@@ -5,6 +5,7 @@ another size or of another history: that note is evidence, for the log's own key
 the sealer is shown it. It freezes the trial where the note is not of its anchor's log.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -97,7 +98,31 @@ def take_lines(note: str, log: Verifier, witnesses: Sequence[Verifier]) -> dict[
     }
 
 
-def take_own_note(note: str, log: Verifier) -> str:
+def keep_note(deps: Deps, trial_id: str, note: str, lines: Mapping[str, str]) -> None:
+    """Keep a note that a witness holds, once the sealer has found it to be of its anchor's log."""
+    log = log_key_of(deps, trial_id)
+    checkpoint = open_checkpoint(note, log)
+    own = _take_own_note(note, log)
+    store(deps, trial_id, SignedCheckpoint(checkpoint.size, own, checkpoint.root), lines)
+
+
+def show_held(
+    deps: Deps, trial_id: str, policy: WitnessPolicy, held: Sequence[str]
+) -> SignedCheckpoint:
+    """Show the sealer what witnesses hold, and keep what they have signed of it.
+
+    Raises:
+        FrozenError: One of the notes is not of the anchor's log.
+    """
+    signed = audit.follow(deps, trial_id, seen=held)
+    log = log_key_of(deps, trial_id)
+    for note in held:
+        with contextlib.suppress(NoteError):
+            keep_note(deps, trial_id, note, take_lines(note, log, policy.witnesses))
+    return signed
+
+
+def _take_own_note(note: str, log: Verifier) -> str:
     """Return a note that the log has signed with the log's own signature alone."""
     text, signatures = split_note(note)
     own = [(name, signed) for name, signed in signatures if (name, signed[:4]) == _id_of(log)]

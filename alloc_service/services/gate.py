@@ -17,7 +17,7 @@ from alloc_service.services import audit, cosigning
 from alloc_service.services.deps import Deps, SignedCheckpoint
 from alloc_service.storage import queries
 
-MOST_TRIES: Final = 4
+MOST_TRIES: Final = 6
 WAITS_FOR_ITS_TURN: Final = 10.0
 
 
@@ -71,10 +71,7 @@ def pass_gate(
             if not got.held:
                 break
             # Others were faster, or the log here is not the one that the witness has seen.
-            newer = audit.follow(deps, trial_id, seen=got.held)
-            if newer.size == signed.size:
-                break
-            signed = newer
+            signed = cosigning.show_held(deps, trial_id, policy, got.held)
     raise GateClosedError(rule=_tell(got, policy))
 
 

@@ -161,7 +161,7 @@ def collect_for_all(deps: Deps, trial_id: str) -> tuple[SignedCheckpoint, Collec
     signed = proofs.sign_log(deps, trial_id)
     got = cosigning.collect(deps, trial_id, policy, signed, all_=True)
     if got.held:
-        audit.follow(deps, trial_id, seen=got.held)
+        cosigning.show_held(deps, trial_id, policy, got.held)
     return signed, got
 
 
@@ -213,9 +213,7 @@ def take_response(deps: Deps, person: Person, trial_id: str, note: str) -> tuple
     if not lines:
         raise WitnessNoteError(rule="no witness of this trial has cosigned it")
     audit.follow(deps, trial_id, seen=[note])
-    own = cosigning.take_own_note(note, log)
-    signed = SignedCheckpoint(checkpoint.size, own, checkpoint.root)
-    cosigning.store(deps, trial_id, signed, lines)
+    cosigning.keep_note(deps, trial_id, note, lines)
     return checkpoint.size, sorted(lines)
 
 

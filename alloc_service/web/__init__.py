@@ -24,6 +24,7 @@ from alloc_service.web import (
     oversight,
     participants,
     users,
+    witnesses,
 )
 
 View: TypeAlias = Callable[..., ResponseReturnValue]
@@ -36,6 +37,7 @@ _PAGES = (
     oversight.pages,
     figures.pages,
     conduct.pages,
+    witnesses.pages,
     users.pages,
     installation.pages,
 )

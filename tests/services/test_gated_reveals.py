@@ -1,7 +1,9 @@
 """Reveals behind a gate: what opens it, and what is kept where it stays shut."""
 
 import threading
+from collections.abc import Iterable
 from pathlib import Path
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import pytest
 
@@ -279,3 +281,27 @@ def test_a_good_signature_counts_whatever_became_of_the_rows_beside_it(
 
     log = gated.deps.sealer.log_key(gated.origin)
     assert open_cosigned(passed.signed.note, log, [witness.public])[1] == (witness.public.name,)
+
+
+def test_a_witness_that_refuses_and_holds_nothing_new_is_not_asked_for_ever(
+    gated: Installation, witness: WitnessServer
+) -> None:
+    gated.allocate()
+    asked = []
+
+    def wrap(app: WSGIApplication) -> WSGIApplication:
+        def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+            asked.append(environ["PATH_INFO"])
+            if environ["REQUEST_METHOD"] == "GET":
+                return app(environ, start)
+            return saying("422 Unprocessable Entity", b"no")(app)(environ, start)
+
+        return answer
+
+    witness.wrap = wrap
+
+    with pytest.raises(GateClosedError, match=r"it refused \(422\)"):
+        gated.allocate("P-002")
+
+    assert 0 < len(asked) <= 3 * gate.MOST_TRIES
+    assert gated.deps.sealer.status(gated.origin).frozen == ""

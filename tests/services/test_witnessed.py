@@ -240,6 +240,22 @@ def test_a_witness_that_has_seen_nothing_yet_is_heard(
     assert recover(active).given_back == 0
 
 
+def test_enough_witnesses_are_heard_that_no_quorum_is_among_the_others(
+    active: Installation, tmp_path: Path
+) -> None:
+    servers = [WitnessServer(tmp_path / str(at), f"w.example.org/{at}") for at in range(3)]
+    for server in servers:
+        server.start()
+    set_gate(active, *servers, mode="follow", quorum=2)
+    servers[0].stop()
+    assert recover(active).given_back == 0
+
+    servers[1].stop()
+    with pytest.raises(WitnessUnheardError, match="at least 2 of its witnesses"):
+        recover(active)
+    servers[2].stop()
+
+
 def test_who_may_not_recover_asks_no_witness(today: Installation) -> None:
     people = TwoPeople(today.people["doc"], today.people["manager"])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -368,3 +369,24 @@ def test_a_response_that_is_none_is_refused(by_file: Installation, carry: Carry)
 
     with by_file.deps.database.read() as session:
         assert queries.list_cosignatures(session, by_file.trial) == []
+
+
+def test_fewer_than_a_quorum_are_shown_and_make_no_receipt_cosigned(
+    active: Installation, tmp_path: Path
+) -> None:
+    servers = [WitnessServer(tmp_path / str(at), f"w.example.org/{at}") for at in range(2)]
+    for server in servers:
+        server.start()
+    set_gate(active, *servers, mode="follow", quorum=2)
+    active.allocate()
+    servers[1].stop()
+    signed, got = witnesses.collect(active.deps, active.people["dmc"], active.trial)
+    servers[0].stop()
+    assert list(got.lines) == ["w.example.org/0"]
+
+    receipt = log_pages.read_proof(active.deps, active.people["dmc"], active.trial, 3)
+    standing = witness_standing.read_standing(active.deps, active.people["dmc"], active.trial)
+
+    assert Receipt.parse(receipt).checkpoint == signed.note
+    assert standing.cosigned == 0
+    assert [one.size for one in standing.witnesses] == [signed.size, 0]
