@@ -36,6 +36,7 @@ SECTIONS: Mapping[str, Mapping[str, Place]] = {
     "The trial and its lists": {
         "trial": Place(f"{_PACKAGE}.trial", "Check, create, pause, resume and close trials."),
         "site": Place(f"{_PACKAGE}.site", "Activate and pause sites."),
+        "ceremony": Place(f"{_PACKAGE}.ceremony", "Make a list's seed together with others."),
         "list": Place(f"{_PACKAGE}.lists", "Generate, approve, activate and check lists."),
         "design": Place(f"{_PACKAGE}.design", "Read the restricted design, for statisticians."),
     },

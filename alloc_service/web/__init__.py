@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from alloc_service.errors import RefusalError
 from alloc_service.web import (
     account,
+    ceremonies,
     conduct,
     context,
     designs,
@@ -34,6 +35,7 @@ _PAGES = (
     account.pages,
     participants.pages,
     designs.pages,
+    ceremonies.pages,
     oversight.pages,
     figures.pages,
     conduct.pages,
