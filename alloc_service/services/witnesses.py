@@ -112,7 +112,7 @@ def suspend(
     with audit.writing(deps, trial_id) as tx:
         log = audit.open_log(deps, tx, trial_id)
         actor, second = _sign(tx, people, trial_id)
-        until = max(format_time(deps.clock() + timedelta(hours=hours)), log.state.time)
+        until = format_time(deps.clock() + timedelta(hours=hours))
         body: dict[str, Json] = {"until": until, "code": code, "reason_sha256": reason_sha256}
         entry = log.append("gate.suspended", actor, {**body, "second": second.to_body()})
         tx.add(Reason(trial_id=trial_id, entry_seq=entry.seq, salt=salt, text=reason))

@@ -1,6 +1,8 @@
 """What a witness answers, by the protocol alone: which request it cosigns, and which it refuses."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,7 +19,7 @@ from alloc_service.errors import (
     WitnessRequestError,
     WitnessSignatureError,
 )
-from alloc_service.log.note import Witness, encode_base64, open_cosigned
+from alloc_service.log.note import Verifier, Witness, encode_base64, open_cosigned
 from alloc_service.log.witness import (
     LONGEST_REQUEST,
     NOTHING_SEEN,
@@ -32,6 +34,9 @@ from tests.support.witnesses import ORIGIN, GrowingLog, sign_key
 LOG = GrowingLog()
 OTHER_HISTORY = GrowingLog(history="two")
 KNOWN = LOG.request(3, 7)
+
+
+VECTOR = json.loads((Path(__file__).parents[1] / "vectors" / "notes.json").read_text("utf-8"))
 
 
 def seen(size: int, log: GrowingLog = LOG) -> Seen:
@@ -169,3 +174,29 @@ def test_each_refusal_has_its_status(error: RefusalError, status: int) -> None:
 
     assert (answer.status, answer.media) == (status, "text/plain; charset=utf-8")
     assert answer.body == f"{error}\n"
+
+
+# --- the published vectors --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["good", "good_with_unknown_signer"])
+def test_the_checkpoint_of_the_vectors_is_cosigned(name: str) -> None:
+    known = VECTOR["checkpoint"]
+    request = AddCheckpoint.parse(b"old 0\n\n" + known[name].encode())
+
+    checkpoint = judge(request, Verifier.parse(known["vkey"]), NOTHING_SEEN)
+
+    assert checkpoint.origin == known["origin"]
+
+
+@pytest.mark.parametrize("name", VECTOR["checkpoint"]["must_fail"])
+def test_what_must_fail_in_the_vectors_is_never_cosigned(name: str) -> None:
+    known = VECTOR["checkpoint"]
+    log = Verifier.parse(known["vkey"])
+
+    with pytest.raises((WitnessRequestError, WitnessSignatureError)):
+        judge(
+            AddCheckpoint.parse(b"old 0\n\n" + known["must_fail"][name].encode()),
+            log,
+            NOTHING_SEEN,
+        )
