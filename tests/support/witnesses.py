@@ -123,7 +123,9 @@ class WitnessProcess:
         arguments += ["--bind", f"127.0.0.1:{self.port}"]
         with self.log.open("ab") as log:
             environ = process_environ(self.environ)
-            self._process = subprocess.Popen(arguments, env=environ, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                arguments, env=environ, stdout=log, stderr=log, start_new_session=True
+            )
         ends = time.monotonic() + PATIENCE
         while not self._answers():
             assert time.monotonic() < ends, self.log.read_text()
