@@ -6,6 +6,7 @@ given the same slot, once the witnesses have confirmed the log. Of many at once 
 whose entries the checkpoint covers.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
@@ -18,6 +19,7 @@ from alloc_service.services.deps import Deps, SignedCheckpoint
 from alloc_service.storage import queries
 
 MOST_TRIES: Final = 6
+TRIES_WITHIN: Final = 12.0
 WAITS_FOR_ITS_TURN: Final = 10.0
 
 
@@ -63,12 +65,12 @@ def pass_gate(
         found = _find(deps, trial_id, policy, seq, assigned)
         if found is not None:
             return found
-        signed = signed or audit.follow(deps, trial_id)
+        signed, ends = signed or audit.follow(deps, trial_id), time.monotonic() + TRIES_WITHIN
         for _ in range(MOST_TRIES):
             got = cosigning.collect(deps, trial_id, policy, signed, all_=False)
             if len(got.lines) >= policy.quorum:
                 return Passed(seq, cosigning.cosigned_by(signed, got.lines))
-            if not got.held:
+            if not got.held or time.monotonic() > ends:
                 break
             # Others were faster, or the log here is not the one that the witness has seen.
             signed = cosigning.show_held(deps, trial_id, policy, got.held)
