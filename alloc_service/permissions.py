@@ -43,6 +43,7 @@ class Action(StrEnum):
     READ_OWN_ENTRIES = "read the audit log, be it one's own entries alone"
     READ_TOTALS = "read totals without arms"
     CHANGE_USERS = "add users and change roles"
+    LOG_DRILL = "log a drill of the escrow"
     RECOVER = "recover a trial from the sealer's anchor"
     CHANGE_WITNESSES = "set a trial's witnesses, or let allocations go on without them"
     CORRECT_CLOCK = "correct the log's clock"
@@ -70,6 +71,7 @@ ALLOWED: dict[Action, frozenset[Role]] = {
     Action.READ_OWN_ENTRIES: _OVERSIGHT | {Role.PHYSICIAN},
     Action.READ_TOTALS: _OVERSIGHT | {Role.MANAGER},
     Action.CHANGE_USERS: frozenset({Role.ADMINISTRATOR}),
+    Action.LOG_DRILL: _OVERSIGHT | {Role.MANAGER},
     Action.RECOVER: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.DMC}),
     Action.CHANGE_WITNESSES: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.DMC}),
     Action.CORRECT_CLOCK: frozenset({Role.ADMINISTRATOR}),

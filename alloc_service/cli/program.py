@@ -48,11 +48,13 @@ SECTIONS: Mapping[str, Mapping[str, Place]] = {
     },
     "Oversight": {
         "report": Place(f"{_PACKAGE}.report", "Count participants, with or without arms."),
+        "receipt": Place(f"{_PACKAGE}.receipt", "Check a receipt, without any service."),
         "log": Place(f"{_PACKAGE}.log", "Read, verify and export the audit log."),
         "witness": Place(f"{_PACKAGE}.witness", "Witness a log, on a machine of your own."),
     },
     "The machine": {
         "sealer": Place(f"{_PACKAGE}.sealer", "See why nothing opens, and recover."),
+        "drill": Place(f"{_PACKAGE}.drill", "Find out that a lost list could be had again."),
         "restore-enrolment": Place(
             f"{_PACKAGE}.restore_enrolment", "Enter a record again that a restore has lost."
         ),

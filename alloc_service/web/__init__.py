@@ -24,6 +24,7 @@ from alloc_service.web import (
     installation,
     oversight,
     participants,
+    receipts,
     users,
     witnesses,
 )
@@ -34,6 +35,7 @@ _PAGES = (
     front.pages,
     account.pages,
     participants.pages,
+    receipts.pages,
     designs.pages,
     ceremonies.pages,
     oversight.pages,

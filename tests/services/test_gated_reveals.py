@@ -10,7 +10,7 @@ import pytest
 from alloc_service.errors import GateClosedError
 from alloc_service.log.note import open_cosigned
 from alloc_service.log.receipt import Receipt
-from alloc_service.services import gate, reports, reveal, witness_client, witnesses
+from alloc_service.services import gate, receipts, reports, reveal, witness_client, witnesses
 from alloc_service.services.recovery import TwoPeople
 from alloc_service.services.reveal import Allocation
 from tests.support.installation import Installation, type_small
@@ -305,3 +305,17 @@ def test_a_witness_that_refuses_and_holds_nothing_new_is_not_asked_for_ever(
 
     assert 0 < len(asked) <= 3 * gate.MOST_TRIES
     assert gated.deps.sealer.status(gated.origin).frozen == ""
+
+
+def test_a_full_receipt_waits_for_the_witness_and_carries_its_signature(
+    gated: Installation, witness: WitnessServer
+) -> None:
+    shown = gated.allocate()
+    witness.stop()
+    with pytest.raises(GateClosedError):
+        receipts.read_full(gated.deps, gated.people["dmc"], shown.enrolment)
+    witness.start()
+
+    full = receipts.read_full(gated.deps, gated.people["dmc"], shown.enrolment)
+
+    assert cosigners(gated, witness, full.text) == (len(gated.entries()), 1)
