@@ -28,6 +28,7 @@ from alloc_service.cli.source import FILE, read_design
 from alloc_service.cli.trial import TEST_HELP, read_definition
 from alloc_service.core.canon import Json
 from alloc_service.core.ceremony import Beacon, Drand, PublicString
+from alloc_service.errors import CeremonyError
 from alloc_service.sealing import shares
 from alloc_service.sealing.shares import OwnShare
 from alloc_service.services import ceremonies, ceremony_lists, ceremony_views
@@ -276,6 +277,29 @@ def drop(trial: str, ceremony: str, reason: str, claim: Claim) -> None:
     entry = ceremonies.drop(deps, sign_in(deps, claim), trial, ceremony, reason)
     screen.banner(trial)
     screen.good(f"The ceremony is dropped, entry {entry.seq}: {REASONS[reason]}.")
+
+
+@command(
+    "document",
+    "alloc ceremony document NCT01728727 list-1/ceremony-1-5d3c… --out ceremony.json --as dmc",
+    ceremony_command,
+)
+@click.argument("trial")
+@click.argument("ceremony")
+@click.option(
+    "--out", required=True, type=FILE, metavar="FILE",
+    help="The new file.  Example: --out ceremony.json",
+)  # fmt: skip
+@acts_as
+def document_command(trial: str, ceremony: str, out: Path, claim: Claim) -> None:
+    """Get a ceremony's announced document, to check a list with it."""
+    files.require_free(out)
+    deps = open_service()
+    view = ceremony_views.read_ceremony(deps, sign_in(deps, claim), trial, ceremony)
+    if view.document is None:
+        raise CeremonyError(rule=f"ceremony {ceremony} is not announced")
+    files.write_file(out, view.document.to_bytes())
+    screen.good(f"The document is in {out}; the log names it by {view.document.sha256}.")
 
 
 @command("show", "alloc ceremony show NCT01728727 --as dmc.chair", ceremony_command)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from alloc_service.core.canon import canon
 from alloc_service.sealing.age import make_identity
 from alloc_service.sealing.escrow import open_escrow
 from alloc_service.sealing.shares import OwnShare
@@ -266,3 +267,41 @@ def test_the_frozen_design_is_not_written_over_a_file(table: Table) -> None:
 
     assert refused.code == 1
     assert table.read() == {}
+
+
+def test_whoever_approves_finds_the_seed_to_be_the_ceremonys(table: Table) -> None:
+    table.freeze()
+    table.commit()
+    early = table.shell("ceremony", "document", TRIAL, table.id, "--out", "c.json", by="dmc")
+    assert early.code == 1
+    assert "is not announced" in early.err
+    table.deposit()
+    table.step("announce", "--public-string", "index", by="stat")
+    table.step("beacon", "--text", "3,141.59", by="dmc")
+    table.reveal()
+    assert table.finish().code == 0
+    table.step("document", "--out", "ceremony.json", by="second")
+    for name in ("archive", "dmc"):
+        Path(f"{name}.key").write_text(table.pairs[name][0])
+    regenerate = (
+        "list", "regenerate", "--escrow", "escrow/seed.archive+dmc.age", "--root-only",
+        "--identity", "archive.key", "--identity", "dmc.key", "--ceremony",
+    )  # fmt: skip
+
+    done = table.shell(*regenerate, "ceremony.json")
+
+    assert done.code == 0, done.err
+    assert str(table.read()["doc_sha256"]) in done.err
+    whole = json.loads(Path("ceremony.json").read_text())
+    parties = whole["parties"]
+    spoiled = {
+        "another design": whole | {"design_sha256": "d" * 64},
+        "not a share of each party": whole | {"parties": parties[:2]},
+        "another value": whole | {"ceremony": "list-1/other"},
+        "has no beacon": whole | {"beacon": None},
+    }
+    for rule, document in spoiled.items():
+        Path("bad.json").write_bytes(canon(document))
+        refused = table.shell(*regenerate, "bad.json")
+        assert refused.code == 1
+        assert rule in refused.err
