@@ -45,6 +45,7 @@ class Action(StrEnum):
     CHANGE_USERS = "add users and change roles"
     LOG_DRILL = "log a drill of the escrow"
     RECOVER = "recover a trial from the sealer's anchor"
+    CHANGE_WITNESSES = "set a trial's witnesses, or let allocations go on without them"
     CORRECT_CLOCK = "correct the log's clock"
     BACK_UP = "make a backup"
 
@@ -72,6 +73,7 @@ ALLOWED: dict[Action, frozenset[Role]] = {
     Action.CHANGE_USERS: frozenset({Role.ADMINISTRATOR}),
     Action.LOG_DRILL: _OVERSIGHT | {Role.MANAGER},
     Action.RECOVER: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.DMC}),
+    Action.CHANGE_WITNESSES: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.DMC}),
     Action.CORRECT_CLOCK: frozenset({Role.ADMINISTRATOR}),
     Action.BACK_UP: frozenset({Role.ADMINISTRATOR}),
 }

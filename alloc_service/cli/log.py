@@ -6,6 +6,7 @@ import click
 
 from alloc_service.cli import files, screen
 from alloc_service.cli.command import as_json, command, refuse
+from alloc_service.cli.log_witnesses import witnesses_group
 from alloc_service.cli.opening import open_service
 from alloc_service.cli.people import Claim, acts_as, sign_in
 from alloc_service.cli.progress import waiting
@@ -26,6 +27,9 @@ def log_command() -> None:
     It holds no arm for anyone. Oversight reads the whole log; enrolling staff read their own
     entries, without list and slot.
     """
+
+
+log_command.add_command(witnesses_group)
 
 
 @command("show", "alloc log show NCT01728727 --last 20 --as dmc.chair", log_command)

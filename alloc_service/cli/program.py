@@ -50,6 +50,7 @@ SECTIONS: Mapping[str, Mapping[str, Place]] = {
         "report": Place(f"{_PACKAGE}.report", "Count participants, with or without arms."),
         "receipt": Place(f"{_PACKAGE}.receipt", "Check a receipt, without any service."),
         "log": Place(f"{_PACKAGE}.log", "Read, verify and export the audit log."),
+        "witness": Place(f"{_PACKAGE}.witness", "Witness a log, on a machine of your own."),
     },
     "The machine": {
         "sealer": Place(f"{_PACKAGE}.sealer", "See why nothing opens, and recover."),

@@ -1,8 +1,10 @@
 """`alloc sealer`: why nothing opens, and the way back. Run on the sealer's host."""
 
+from pathlib import Path
+
 import click
 
-from alloc_service.cli import screen
+from alloc_service.cli import files, screen
 from alloc_service.cli.command import as_json, command, refuse
 from alloc_service.cli.opening import open_service
 from alloc_service.cli.people import Claim, acts_as, sign_in, with_second
@@ -10,6 +12,7 @@ from alloc_service.cli.progress import waiting
 from alloc_service.cli.source import read_root
 from alloc_service.cli.status import trial_to_json
 from alloc_service.errors import UnknownRecordError
+from alloc_service.log.witness import LONGEST_REQUEST
 from alloc_service.services import audit, recovery, sealed_lists
 from alloc_service.services.installation import TrialStatus, service_status
 from alloc_service.services.recovery import Recovery, TwoPeople
@@ -52,7 +55,8 @@ def status(trial: str | None, as_json: bool) -> None:
 @command(
     "recover",
     "alloc sealer recover NCT01728727 --as ada --second zhang.min\n"
-    "alloc sealer recover NCT01728727 --retire 1 --as ada --second zhang.min",
+    "alloc sealer recover NCT01728727 --retire 1 --as ada --second zhang.min\n"
+    "alloc sealer recover NCT01728727 --seen response.txt --as ada --second zhang.min",
     sealer_command,
 )
 @click.argument("trial")
@@ -65,18 +69,30 @@ def status(trial: str | None, as_json: bool) -> None:
     help="A list to retire because its sealed slots are lost; after a lost anchor all are.  "
     "Example: --retire 1",
 )
+@click.option(
+    "--seen",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The last note of a witness that cannot be asked over the network, as a file.  "
+    "Example: --seen response.txt",
+)
 @acts_as
 @with_second
-def recover(trial: str, retired: tuple[int, ...], claim: Claim, second: Claim) -> None:
+def recover(
+    *, trial: str, retired: tuple[int, ...], seen: tuple[Path, ...], claim: Claim, second: Claim
+) -> None:
     """Give a frozen trial its log back, from the sealer's anchor; two people do this together.
 
     Each is an administrator, the trial's manager or of the DMC. The lost entries are given back
-    word for word; what stood in their place is kept as evidence. Nothing that was seen is undone.
+    word for word; what stood in their place is kept as evidence. Nothing that was seen is undone,
+    and nothing that a witness of the trial has seen is gone below.
     """
+    notes = [files.read_text(path, LONGEST_REQUEST) for path in seen]
     deps = open_service()
     people = TwoPeople(sign_in(deps, claim), sign_in(deps, second))
     with waiting("Recovering the log"):
-        found = recovery.recover(deps, people, trial, retired)
+        found = recovery.recover(deps, people, trial, retired, notes)
     audit.store_checkpoint(deps, trial)
     screen.banner(trial)
     if found.given_back or found.forked:

@@ -2,6 +2,7 @@
 
 from alloc_service.cli import screen
 from alloc_service.cli.command import as_json, command, refuse
+from alloc_service.cli.log_witnesses import describe_standing, standing_to_json
 from alloc_service.cli.opening import open_service
 from alloc_service.core.canon import Json
 from alloc_service.services.installation import ServiceStatus, TrialStatus, service_status
@@ -51,6 +52,7 @@ def trial_to_json(trial: TrialStatus) -> Json:
         "trouble": trial.trouble,
         "unwritable": trial.sealer.unwritable,
         "vkey": trial.vkey,
+        "witnesses": None if trial.witnesses is None else standing_to_json(trial.witnesses),
     }
 
 
@@ -78,5 +80,7 @@ def _show(status: ServiceStatus) -> None:
     if rows:
         screen.table(("Trial", "State", "Lists", "Log", "Followed", "Sealer"), rows)
     for trial in status.trials:
+        if trial.witnesses is not None and trial.witnesses.mode != "off":
+            screen.say(f"{trial.trial}: {describe_standing(trial.witnesses)}")
         if trial.trouble:
             screen.warn(f"{trial.trial or trial.origin}: {trial.trouble}")

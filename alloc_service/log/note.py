@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import re
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidSignature
@@ -179,13 +179,29 @@ class Note:
     times: dict[str, int]
 
 
+def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+    """Return a note's text and its signatures, name and bytes, before any is believed.
+
+    Raises:
+        NoteError: A byte is off.
+    """
+    require_plain(note)
+    text, blank, block = note.rpartition("\n\n")
+    if not blank or not block.endswith("\n"):
+        raise NoteError(rule="it is not text, a blank line, and whole signature lines")
+    lines = block[:-1].split("\n")
+    if len(lines) > MOST_SIGNATURES:
+        raise NoteError(rule=f"it holds more than {MOST_SIGNATURES} signatures")
+    return text + "\n", list(_signatures(lines, text.count("\n") + 3))
+
+
 def open_note(note: str, known: Collection[Verifier]) -> Note:
     """Read a note and check every signature of a known key.
 
     Raises:
         NoteError: A byte is off, a known key's signature is bad, or no known key signed.
     """
-    text, lines = _split(note)
+    text, lines = split_note(note)
     by_id = {(key.name, key.key_id): key for key in known}
     good: dict[tuple[str, bytes], Verifier] = {}
     times: dict[str, int] = {}
@@ -200,6 +216,12 @@ def open_note(note: str, known: Collection[Verifier]) -> Note:
     if not good:
         raise NoteError(rule="no known key has signed it")
     return Note(text, tuple(good.values()), times)
+
+
+def join_note(text: str, signatures: Iterable[tuple[str, bytes]]) -> str:
+    """Return the note of a text and its signatures, as `split_note` gives them."""
+    lines = "".join(f"— {name} {encode_base64(signed)}\n" for name, signed in signatures)
+    return f"{text}\n{lines}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,17 +324,6 @@ def require_plain(text: str) -> None:
     if found[0] == "\r":
         raise NoteError(rule=f"line {line}: it ends in CR LF, not in LF alone")
     raise NoteError(rule=f"line {line}: it holds a control character or a lone surrogate")
-
-
-def _split(note: str) -> tuple[str, list[tuple[str, bytes]]]:
-    require_plain(note)
-    text, blank, block = note.rpartition("\n\n")
-    if not blank or not block.endswith("\n"):
-        raise NoteError(rule="it is not text, a blank line, and whole signature lines")
-    lines = block[:-1].split("\n")
-    if len(lines) > MOST_SIGNATURES:
-        raise NoteError(rule=f"it holds more than {MOST_SIGNATURES} signatures")
-    return text + "\n", list(_signatures(lines, text.count("\n") + 3))
 
 
 def _signatures(lines: list[str], first: int) -> Iterator[tuple[str, bytes]]:

@@ -38,6 +38,7 @@ from alloc_service.sealing.accept import Acceptance, add_acceptance, open_all, r
 from alloc_service.sealing.anchor import Anchor, Register
 from alloc_service.sealing.envelope import SlotPlace, TrancheKey, open_slot
 from alloc_service.sealing.files import refusing_disk_errors
+from alloc_service.sealing.gate import Gate
 from alloc_service.sealing.keys import ServerKeys
 from alloc_service.sealing.sealer import Opened, SlotToOpen, Status
 from alloc_service.sealing.wrap import open_design, require_origin, unwrap_tranche_key
@@ -67,6 +68,7 @@ class LocalSealer:
         self._registered: set[str] = set()
         self._anchors: dict[str, Anchor] = {}
         self._signers: dict[str, Signer] = {}
+        self._gates: dict[str, Gate] = {}
         self._tranche_keys: dict[tuple[str, str, str], TrancheKey] = {}
 
     @property
@@ -146,12 +148,15 @@ class LocalSealer:
         Raises:
             FrozenError: The trial is frozen.
             NotAuthorizedError: No followed entry says so, or the wrap is of no logged sealing.
+            GateClosedError: The trial's witnesses have not confirmed the entry.
             IntegrityError: Proof, wrap or blob are not what was committed to.
         """
         anchor = self._anchor(origin)
         with anchor.held():
             self._refresh(anchor)
             assigned = _covered(anchor.state, seq, enrolment)
+            gate = self._gates.setdefault(origin, Gate())
+            gate.require_cosigned(anchor, seq, sealed.cosigned, self.log_key(origin))
             known = anchor.state.lists[assigned.list]
             record = anchor.state.enrolment_sha256[enrolment]
             kid = _logged_kid(known, sealed.wrap)

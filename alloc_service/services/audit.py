@@ -232,26 +232,30 @@ class Committed:
         self.entries = [row.data for row in rows or ()]
 
 
-def follow(deps: Deps, trial_id: str, committed: Committed | None = None) -> SignedCheckpoint:
+def follow(
+    deps: Deps, trial_id: str, committed: Committed | None = None, seen: Sequence[str] = ()
+) -> SignedCheckpoint:
     """Read back what was committed and let the sealer follow it; no transaction is open.
 
     Args:
         deps: The service's.
         trial_id: Whose log.
         committed: What `OpenLog.committed` has read back already.
+        seen: Checkpoints of this log that somebody outside holds, such as a witness.
 
     Returns:
         What the sealer signed; it waits to be stored.
 
     Raises:
-        FrozenError: The log is shorter than the anchor, or contradicts it.
+        FrozenError: The log is shorter than the anchor, or contradicts it, or one that was seen is
+            not of the anchor's log.
         BlockedError: The sealer refuses an entry.
         AnchorWriteError: The sealer's disk refused; nothing was followed.
     """
     if committed is not None and committed.entries:
-        return _let_follow(deps, trial_id, committed.since, committed.entries)
+        return _let_follow(deps, trial_id, committed.since, committed.entries, seen)
     since = deps.sealer.status(origin_of(deps.host, trial_id)).size
-    return show_log(deps, trial_id, since, max(since - 1, 0))
+    return show_log(deps, trial_id, since, max(since - 1, 0), seen)
 
 
 def read_state(
@@ -294,7 +298,9 @@ def store_checkpoint(deps: Deps, trial_id: str) -> None:
             folded.storing.release()
 
 
-def show_log(deps: Deps, trial_id: str, since: int, first: int) -> SignedCheckpoint:
+def show_log(
+    deps: Deps, trial_id: str, since: int, first: int, seen: Sequence[str] = ()
+) -> SignedCheckpoint:
     """Show the sealer the log from entry `first` on, as its continuation since a size it gave.
 
     Raises:
@@ -302,14 +308,14 @@ def show_log(deps: Deps, trial_id: str, since: int, first: int) -> SignedCheckpo
     """
     with deps.database.read() as session:
         entries = [row.data for row in queries.read_entries(session, trial_id, first)]
-    return _let_follow(deps, trial_id, since, entries)
+    return _let_follow(deps, trial_id, since, entries, seen)
 
 
 def _let_follow(
-    deps: Deps, trial_id: str, since: int, entries: Sequence[bytes]
+    deps: Deps, trial_id: str, since: int, entries: Sequence[bytes], seen: Sequence[str]
 ) -> SignedCheckpoint:
     origin = origin_of(deps.host, trial_id)
-    note = deps.sealer.follow(origin, since, entries)
+    note = deps.sealer.follow(origin, since, entries, seen)
     checkpoint = Checkpoint.parse(note.partition("\n\n")[0] + "\n", origin)
     signed = SignedCheckpoint(checkpoint.size, note, checkpoint.root)
     deps.logs.of(trial_id).checkpoint = signed

@@ -43,12 +43,14 @@ class FoldedLog:
         tree: The tree over them.
         kept: What was read once of rows that never change while this log goes on.
         storing: Held by the thread that stores checkpoints.
+        cosigning: Held by the thread that asks the trial's witnesses.
         checkpoint: The last checkpoint that was signed and is not stored yet.
     """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.storing = threading.Lock()
+        self.cosigning = threading.Lock()
         self.checkpoint: SignedCheckpoint | None = None
         self.drop()
 

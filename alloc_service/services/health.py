@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from alloc_service.errors import ConfigError, RefusalError
-from alloc_service.services import audit
+from alloc_service.services import audit, witnessed
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
 
@@ -12,7 +12,9 @@ def start(deps: Deps) -> dict[str, RefusalError]:
     """Show the sealer every log as a whole, as at each start; return what it refused, by trial.
 
     A log is shown twice: whole, against the anchor's beginning, and from the anchor's end on,
-    which alone tells a shorter log from an older read.
+    which alone tells a shorter log from an older read. Then the sealer is shown the last note of
+    each witness of the trial that answers: this whole machine may have been put back to an older
+    state, which nothing on it can tell.
 
     Raises:
         ConfigError: The logs are of another host than the settings name.
@@ -27,6 +29,7 @@ def start(deps: Deps) -> dict[str, RefusalError]:
             if deps.sealer.status(audit.origin_of(deps.host, trial_id)).size:
                 audit.show_log(deps, trial_id, 1, 0)
             audit.follow(deps, trial_id)
+            witnessed.show_held(deps, trial_id)
         except RefusalError as error:
             refused[trial_id] = error
     return refused

@@ -30,6 +30,7 @@ from alloc_service.services.backup import Progress, restore_backup
 from alloc_service.services.backup_file import BackupReport
 from alloc_service.services.deps import Clock, Deps, system_clock
 from alloc_service.services.passwords import Passwords
+from alloc_service.services.witness_standing import Standing, Watch, describe
 from alloc_service.storage import queries
 from alloc_service.storage.engine import Database
 
@@ -72,6 +73,7 @@ class TrialStatus:
         sealer: The sealer's own word.
         vkey: The log's public key, `name+id+base64`.
         trouble: Why nothing can be appended or opened, or "".
+        witnesses: How its witnesses stand; none where the stored log does not fold.
     """
 
     trial: str
@@ -82,6 +84,7 @@ class TrialStatus:
     sealer: Status
     vkey: str
     trouble: str
+    witnesses: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +247,13 @@ def _make_or_check_register(folder: Path, kid: str) -> None:
 def _trial_status(deps: Deps, trial_id: str, origin: str) -> TrialStatus:
     sealer = deps.sealer.status(origin)
     trouble = sealer.frozen or sealer.blocked or sealer.unwritable
-    entries, state = 0, None
+    entries, state, watch, standing = 0, None, Watch(), None
     if trial_id:
         with deps.database.read() as session:
             entries = queries.read_log_head(session, trial_id).size
             try:
-                state = audit.read_state(session, trial_id)
+                state = audit.read_state(session, trial_id, watch)
+                standing = describe(deps, session, trial_id, state, watch)
             except RefusalError as error:
                 trouble = trouble or str(error)
     else:
@@ -264,4 +268,5 @@ def _trial_status(deps: Deps, trial_id: str, origin: str) -> TrialStatus:
         sealer=sealer,
         vkey=deps.sealer.log_key(origin).vkey,
         trouble=trouble,
+        witnesses=standing,
     )

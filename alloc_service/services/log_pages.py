@@ -15,7 +15,7 @@ from alloc_service.core.merkle import leaf_hash
 from alloc_service.errors import RefusalError
 from alloc_service.log.entry import Entry, read_entry
 from alloc_service.permissions import Action
-from alloc_service.services import accounts, proofs, reports
+from alloc_service.services import accounts, cosigning, proofs, reports
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
@@ -139,7 +139,7 @@ def read_exact_entry(deps: Deps, person: Person, trial_id: str, seq: int) -> Exa
 
 
 def read_checkpoint(deps: Deps, person: Person, trial_id: str) -> str:
-    """Return a signed note of the log as it is now; it is kept with the log.
+    """Return a signed note of the log as it is now, and who cosigned it; it is kept with the log.
 
     Raises:
         NotAllowedError: The person may not read the whole log.
@@ -147,7 +147,9 @@ def read_checkpoint(deps: Deps, person: Person, trial_id: str) -> str:
     """
     with deps.database.read() as session:
         accounts.require(session, person, Action.READ_LOG, trial_id)
-    return proofs.sign_log(deps, trial_id).note
+    signed = proofs.sign_log(deps, trial_id)
+    with deps.database.read() as session:
+        return cosigning.with_cosignatures(session, trial_id, signed)
 
 
 def read_proof(deps: Deps, person: Person, trial_id: str, seq: int) -> str:

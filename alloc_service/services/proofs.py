@@ -2,7 +2,7 @@
 
 from alloc_service.core.merkle import inclusion_proof, leaf_hash
 from alloc_service.log.receipt import Receipt
-from alloc_service.services import audit
+from alloc_service.services import audit, cosigning
 from alloc_service.services.deps import Deps, SignedCheckpoint
 from alloc_service.storage import queries
 from alloc_service.storage.transactions import Reading
@@ -31,14 +31,20 @@ def sign_log(deps: Deps, trial_id: str) -> SignedCheckpoint:
 
 
 def prove_entry(deps: Deps, trial_id: str, seq: int) -> str:
-    """Return the receipt of one entry, under a checkpoint signed now.
+    """Return the receipt of one entry.
+
+    It is under a checkpoint that a quorum of the trial's witnesses has cosigned, where there is
+    one that covers the entry; else under one signed now.
 
     Raises:
         FrozenError: The sealer signs nothing more.
     """
     signed = sign_log(deps, trial_id)
+    log = cosigning.log_key_of(deps, trial_id)
     with deps.database.read() as session:
-        return receipt_of(session, trial_id, seq, signed).text
+        policy = audit.read_state(session, trial_id).policy
+        cosigned = cosigning.find_cosigned(session, trial_id, log, policy, seq)
+        return receipt_of(session, trial_id, seq, cosigned or signed).text
 
 
 def receipt_of(session: Reading, trial_id: str, seq: int, signed: SignedCheckpoint) -> Receipt:

@@ -6,6 +6,7 @@ first, and the sealer opens the slot for that entry alone. The site's receipt du
 in `participants`.
 """
 
+from dataclasses import replace
 from uuid import UUID
 
 from alloc_service.core.canon import Json
@@ -16,7 +17,7 @@ from alloc_service.log.receipt import Receipt, write_extra
 from alloc_service.log.state import Assigned
 from alloc_service.permissions import Action
 from alloc_service.sealing.sealer import SlotToOpen
-from alloc_service.services import accounts, audit, proofs, records
+from alloc_service.services import accounts, audit, gate, proofs, records
 from alloc_service.services.accounts import Person
 from alloc_service.services.audit import OpenLog
 from alloc_service.services.deps import Deps
@@ -36,6 +37,7 @@ def read_full(deps: Deps, person: Person, enrolment_id: UUID) -> Receipt:
         NotAllowedError: The person neither oversees the trial nor is a physician of the site.
         ReceiptLaterError: They are of the site, and the trial is not closed.
         EnrolmentChangedError: The stored record is not the one that the log names.
+        GateClosedError: The trial's witnesses have not confirmed the look.
     """
     with deps.database.read() as session:
         trial_id = queries.read_enrolment(session, enrolment_id).trial_id
@@ -48,10 +50,16 @@ def read_full(deps: Deps, person: Person, enrolment_id: UUID) -> Receipt:
         entry = _log_look(tx, log, person, row, assigned)
         tree = SealingTree(trial_id, assigned.list, log.state.lists[assigned.list])
         _leaf, sealed = tree.read_slot(tx, (assigned.stratum, assigned.slot))
-    signed = audit.follow(deps, trial_id)
+        policy = gate.policy_at(log.state, entry.seq)
+    signed, seq = audit.follow(deps, trial_id), entry.seq
+    if policy is not None:
+        seq, signed = gate.pass_gate(
+            deps, trial_id, policy, seq, assigned=assigned.seq, signed=signed
+        )
+        sealed = replace(sealed, cosigned=signed.note)
     origin = audit.origin_of(deps.host, trial_id)
     with hiding_places():
-        opened = deps.sealer.open(origin, entry.seq, str(enrolment_id), sealed)
+        opened = deps.sealer.open(origin, seq, str(enrolment_id), sealed)
     records.require_logged(row, opened.enrolment_sha256)
     with deps.database.read() as session:
         site = proofs.receipt_of(session, trial_id, assigned.seq, signed)

@@ -27,7 +27,7 @@ from alloc_service.log.entry import Entry, format_time, read_entry, write_entry
 from alloc_service.log.rules import fold
 from alloc_service.log.state import LogState
 from alloc_service.permissions import Action
-from alloc_service.services import accounts, audit, enrolments, records
+from alloc_service.services import accounts, audit, enrolments, records, witnessed
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries, triggers
@@ -69,7 +69,13 @@ class Recovery:
     without_record: tuple[str, ...]
 
 
-def recover(deps: Deps, people: TwoPeople, trial_id: str, retired: Sequence[int] = ()) -> Recovery:
+def recover(
+    deps: Deps,
+    people: TwoPeople,
+    trial_id: str,
+    retired: Sequence[int] = (),
+    seen: Sequence[str] = (),
+) -> Recovery:
     """Give the anchor's log back to the database, and end the freeze.
 
     Args:
@@ -77,9 +83,12 @@ def recover(deps: Deps, people: TwoPeople, trial_id: str, retired: Sequence[int]
         people: Two people, each with a role for it.
         trial_id: Whose log.
         retired: Lists to retire, because their blobs are lost; after a lost anchor all are.
+        seen: Notes of this log that witnesses gave as files.
 
     Raises:
         NotAllowedError: One of them has no role for it.
+        WitnessAheadError: A witness has seen more than would be given back, or another log.
+        WitnessUnheardError: Too few witnesses say what they have seen.
         LogDamagedError: The anchor is lost, and the stored log does not fold either.
     """
     origin = audit.origin_of(deps.host, trial_id)
@@ -87,6 +96,7 @@ def recover(deps: Deps, people: TwoPeople, trial_id: str, retired: Sequence[int]
         followed: list[bytes] | None = deps.sealer.followed(origin)
     except AnchorMissingError:
         followed = None
+    _require_seen_no_further(deps, people, trial_id, followed, seen)
     with deps.database.write() as tx:
         tx.on_end(deps.logs.of(trial_id).forget)
         queries.lock_log_head(tx, trial_id)
@@ -106,6 +116,23 @@ def recover(deps: Deps, people: TwoPeople, trial_id: str, retired: Sequence[int]
     _log_rollback(deps, people.first, trial_id, expected=len(good), found=fork_from)
     lost = find_without_record(deps, trial_id)
     return Recovery(len(good) - fork_from, len(fork), lists, lost)
+
+
+def _require_seen_no_further(
+    deps: Deps,
+    people: TwoPeople,
+    trial_id: str,
+    followed: Sequence[bytes] | None,
+    seen: Sequence[str],
+) -> None:
+    """Ask the witnesses before anything is locked; a recovery never goes below what they saw."""
+    with deps.database.read() as session:
+        for person in (people.first, people.second):
+            accounts.require(session, person, Action.RECOVER, trial_id)
+        stored = [row.data for row in queries.read_entries(session, trial_id)]
+    good = stored if followed is None else followed
+    policy = _fold_all(good)[0].policy
+    witnessed.require_no_further(deps, trial_id, policy, good, seen)
 
 
 def find_without_record(deps: Deps, trial_id: str) -> tuple[str, ...]:

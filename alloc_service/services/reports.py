@@ -6,7 +6,7 @@ monitoring committee and the statisticians alone, and each look is logged before
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import NamedTuple
 from uuid import UUID
@@ -17,7 +17,7 @@ from alloc_service.log.entry import Entry, read_entry
 from alloc_service.log.state import LogState
 from alloc_service.permissions import Action
 from alloc_service.sealing.sealer import SlotToOpen
-from alloc_service.services import accounts, audit, enrolments, names
+from alloc_service.services import accounts, audit, enrolments, gate, names
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.services.slots import SealingTree
@@ -94,6 +94,7 @@ def count_arms(deps: Deps, person: Person, trial_id: str, purpose: str) -> ArmCo
         NotAllowedError: The person has no role for it.
         LogDamagedError: The stored assignments are not those of the log.
         FrozenError: The trial is frozen.
+        GateClosedError: The trial's witnesses have not confirmed the look.
     """
     names.check_logged_code(purpose, "purpose")
     with audit.writing(deps, trial_id) as tx:
@@ -101,12 +102,17 @@ def count_arms(deps: Deps, person: Person, trial_id: str, purpose: str) -> ArmCo
         actor = accounts.require(tx, person, Action.READ_ARMS, trial_id)
         body: dict[str, Json] = {"purpose": purpose, "upto": log.state.size - 1}
         entry = log.append("arms.read", actor, body)
+        policy = gate.policy_at(log.state, entry.seq)
+    cosigned = ""
+    if policy is not None:
+        cosigned = gate.pass_gate(deps, trial_id, policy, entry.seq).signed.note
     allocated = _read_allocated(deps, trial_id, entry.seq)
     origin = audit.origin_of(deps.host, trial_id)
     counts: Counter[tuple[str, str]] = Counter()
     by_month: Counter[tuple[str, str]] = Counter()
     for one in allocated:
-        arm = deps.sealer.open(origin, entry.seq, one.enrolment, one.sealed).opening.arm
+        sealed = replace(one.sealed, cosigned=cosigned)
+        arm = deps.sealer.open(origin, entry.seq, one.enrolment, sealed).opening.arm
         counts[one.stratum, arm] += 1
         by_month[one.month, arm] += 1
     return ArmCounts(entry.seq - 1, counts, by_month)

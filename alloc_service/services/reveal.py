@@ -6,7 +6,7 @@ and that too is logged. A refusal spends no slot and is logged with its code.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -28,10 +28,10 @@ from alloc_service.errors import (
 )
 from alloc_service.log.entry import Entry, parse_time, read_entry
 from alloc_service.log.receipt import Receipt
-from alloc_service.log.state import Assigned, LogState
+from alloc_service.log.state import Assigned, LogState, WitnessPolicy
 from alloc_service.permissions import Action
 from alloc_service.sealing.sealer import SlotToOpen
-from alloc_service.services import accounts, audit, enrolments, proofs, records, refusals
+from alloc_service.services import accounts, audit, enrolments, gate, proofs, records, refusals
 from alloc_service.services.accounts import Person
 from alloc_service.services.audit import Committed, LoggedActor, OpenLog
 from alloc_service.services.deps import Deps, SignedCheckpoint
@@ -136,6 +136,7 @@ class _Spent:
         assigned: The `slot.assigned` of the enrolment; the same entry, or an earlier one.
         number: Order of allocation in the trial, from 1.
         sealed: The sealed slot, its leaf proved under the logged root.
+        gate: The witnesses that `entry` waits for, or none.
         path: The audit path of `entry` in the log that ends with it.
         definition: The trial's.
     """
@@ -147,6 +148,7 @@ class _Spent:
     assigned: Entry
     number: int
     sealed: SlotToOpen
+    gate: WitnessPolicy | None
     path: tuple[bytes, ...]
     definition: TrialDefinition
 
@@ -197,7 +199,16 @@ def _read_assigned_again(
     record = records.read_signed(row, sha256, definition)
     entry = log.append("slot.reread", actor, {"enrolment": str(row.id), "of": assigned.seq})
     return _Spent(
-        row, record, log.committed(), entry, logged, number, sealed, log.last_path, definition
+        row,
+        record,
+        log.committed(),
+        entry,
+        logged,
+        number,
+        sealed,
+        gate.policy_at(log.state, entry.seq),
+        log.last_path,
+        definition,
     )
 
 
@@ -243,7 +254,16 @@ def _assign_next_slot(
         queries.add_assignment(tx, enrolments.assignment_of(trial_id, entry))
     signed, count = row._replace(record=record), len(log.state.assigned)
     return _Spent(
-        signed, shown, log.committed(), entry, entry, count, sealed, log.last_path, definition
+        signed,
+        shown,
+        log.committed(),
+        entry,
+        entry,
+        count,
+        sealed,
+        gate.policy_at(log.state, entry.seq),
+        log.last_path,
+        definition,
     )
 
 
@@ -301,15 +321,23 @@ def _choose_list(state: LogState, stratum: DerivedStratum) -> int:
 def _open(deps: Deps, spent: _Spent) -> Allocation:
     """Follow what was committed, open the slot, compare the record, and only then show.
 
-    What is shown beside the arm is of a record that hashes to what the sealer has followed,
-    and of an assignment that is proved under the checkpoint that it has just signed.
+    Where the trial has a gate, its witnesses confirm the log before anything is opened. What is
+    shown beside the arm is of a record that hashes to what the sealer has followed, and of an
+    assignment that is proved under the checkpoint that it has just signed.
     """
     row = spent.row
-    signed = audit.follow(deps, spent.row.trial_id, spent.committed)
+    signed = audit.follow(deps, row.trial_id, spent.committed)
+    seq, sealed = spent.entry.seq, spent.sealed
+    if spent.gate is not None:
+        assigned = spent.assigned.seq
+        seq, signed = gate.pass_gate(
+            deps, row.trial_id, spent.gate, seq, assigned=assigned, signed=signed
+        )
+        sealed = replace(sealed, cosigned=signed.note)
     receipt = _prove(deps, spent, signed)
-    origin = audit.origin_of(deps.host, spent.row.trial_id)
+    origin = audit.origin_of(deps.host, row.trial_id)
     with hiding_places():
-        opened = deps.sealer.open(origin, spent.entry.seq, str(row.id), spent.sealed)
+        opened = deps.sealer.open(origin, seq, str(row.id), sealed)
     records.require_logged(row, opened.enrolment_sha256)
     definition, record = spent.definition, spent.record
     arm = definition.arm(opened.opening.arm)

@@ -84,9 +84,8 @@ def change_state(
     if change not in CHANGES:
         raise LoggedFieldError(field="change", rule=f"it must be one of {', '.join(CHANGES)}")
     names.check_logged_code(code, "reason code")
-    _check_reason(reason)
-    salt = secrets.token_hex(32)
-    reason_sha256 = hashlib.sha256(canon({"salt": salt, "text": reason})).hexdigest()
+    check_reason(reason)
+    salt, reason_sha256 = salt_reason(reason)
     with audit.writing(deps, trial_id) as tx:
         log = audit.open_log(deps, tx, trial_id)
         actor = accounts.require(tx, person, Action.CHANGE_TRIAL_STATE, trial_id)
@@ -101,9 +100,27 @@ def find_faults(code: str, reason: str) -> dict[str, InputError]:
     return names.find_faults(
         {
             "code": lambda: names.check_logged_code(code, "reason code"),
-            "reason": lambda: _check_reason(reason),
+            "reason": lambda: check_reason(reason),
         }
     )
+
+
+def check_reason(reason: str) -> None:
+    """Refuse the text of a reason that says nothing, or holds what no text may hold.
+
+    Raises:
+        LoggedFieldError: It is empty.
+        FreeTextError: It holds what no text may hold.
+    """
+    if not reason.strip():
+        raise LoggedFieldError(field="reason", rule="it must say why, in a few words")
+    refuse_personal_identifiers(reason, "reason")
+
+
+def salt_reason(reason: str) -> tuple[str, str]:
+    """Return a fresh salt, and the hash of a reason with it that the log holds; both HEX32."""
+    salt = secrets.token_hex(32)
+    return salt, hashlib.sha256(canon({"salt": salt, "text": reason})).hexdigest()
 
 
 def change_site(deps: Deps, person: Person, trial_id: str, site: str, *, active: bool) -> Entry:
@@ -148,9 +165,3 @@ def correct_clock(deps: Deps, administrator: Person, trial_id: str) -> Entry:
         log = audit.open_log(deps, tx, trial_id)
         actor = accounts.require(tx, administrator, Action.CORRECT_CLOCK, trial_id)
         return log.correct_clock(actor)
-
-
-def _check_reason(reason: str) -> None:
-    if not reason.strip():
-        raise LoggedFieldError(field="reason", rule="it must say why, in a few words")
-    refuse_personal_identifiers(reason, "reason")

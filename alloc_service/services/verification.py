@@ -21,6 +21,7 @@ from alloc_service.log.verify import read_ndjson, verify_log
 from alloc_service.services import audit
 from alloc_service.services.claims import read_claims
 from alloc_service.services.deps import Deps
+from alloc_service.services.verified_cosignatures import attach_cosignatures, witnesses_of
 from alloc_service.services.verified_lists import StoredLists, find_wrong_node
 from alloc_service.services.verified_records import StoredRecords
 from alloc_service.storage import rows, triggers
@@ -164,13 +165,20 @@ class _StoredTrial:
         key = self._deps.sealer.log_key(self._origin)
         stored, unread = _collect(self._read("checkpoint"))
         notes, bad_note = _open_notes([(row["size"], row["note"]) for row in stored], key)
-        log, unchecked = _verify_log([row["data"] for row in self._rows], notes, key)
+        last, witnesses = witnesses_of(self._entries)
+        cosigned = attach_cosignatures(notes, self._read("cosignature"), key, witnesses)
+        entries = [row["data"] for row in self._rows]
+        log, unchecked = _verify_log(entries, cosigned.notes, key, last)
         told = f"{len(self._rows)} are what their bytes say"
-        return [
+        checks = [
             _check("entries", told, self._find_row_fault),
             log,
             _check("checkpoints", f"{len(notes)} are signed", lambda: bad_note or unread),
-        ], unchecked
+        ]
+        if witnesses or cosigned.fault:
+            told = f"{cosigned.good} are of the log's witnesses"
+            checks.append(_check("cosignatures", told, lambda: cosigned.fault))
+        return checks, unchecked
 
     def _check_lists(self) -> tuple[list[Check], list[str]]:
         stored = StoredLists(
@@ -265,10 +273,13 @@ def _check(name: str, told: str, find: Callable[[], str | None]) -> Check:
 
 
 def _verify_log(
-    entries: Iterable[bytes], notes: Iterable[str], key: Verifier
+    entries: Iterable[bytes],
+    notes: Iterable[str],
+    key: Verifier,
+    witnesses: Sequence[Verifier] = (),
 ) -> tuple[Check, tuple[str, ...]]:
     try:
-        log = verify_log(entries, notes, key)
+        log = verify_log(entries, notes, key, witnesses)
     except RefusalError as error:
         return Check("log", False, str(error)), ()
     told = f"{log.size} entries keep the rules, {log.checkpoints_checked} checkpoints agree"

@@ -26,6 +26,7 @@ from alloc_service.web import (
     participants,
     receipts,
     users,
+    witnesses,
 )
 
 View: TypeAlias = Callable[..., ResponseReturnValue]
@@ -40,6 +41,7 @@ _PAGES = (
     oversight.pages,
     figures.pages,
     conduct.pages,
+    witnesses.pages,
     users.pages,
     installation.pages,
 )

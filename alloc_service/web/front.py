@@ -91,6 +91,7 @@ def _jobs(trial: str, grants: tuple[Grant, ...]) -> list[tuple[str, str]]:
         (Action.READ_OWN_ENTRIES, "oversight.read_log", _("Audit log")),
         (Action.READ_LOG, "oversight.checks", _("Verify the log, and proofs to keep")),
         (Action.READ_LOG, "oversight.regenerations", _("Lists, and their regeneration")),
+        (Action.CHANGE_WITNESSES, "witnesses.show", _("Witnesses of the log")),
         (Action.CHANGE_TRIAL_STATE, "conduct.show", _("Conduct: state, sites, lists, cap")),
     ]
     return jobs + [

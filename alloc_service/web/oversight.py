@@ -11,12 +11,21 @@ from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+from alloc_service.errors import LogDamagedError
 from alloc_service.log.words import SENTENCES, describe, name_actor
 from alloc_service.login import allow, deps_here, person_here
 from alloc_service.permissions import Action
-from alloc_service.services import list_reviews, log_pages, lookups, reports, verification
+from alloc_service.services import (
+    list_reviews,
+    log_pages,
+    lookups,
+    reports,
+    verification,
+    witness_standing,
+)
 from alloc_service.services.list_reviews import ListReview
 from alloc_service.services.log_pages import PAGE, ShownEntry, Wanted
+from alloc_service.services.witness_standing import Standing
 from alloc_service.web.words import say
 
 pages = Blueprint("oversight", __name__)
@@ -25,6 +34,12 @@ pages = Blueprint("oversight", __name__)
 ENTRIES, CHECKPOINT, KEY = "entries.ndjson", "checkpoint", "log.vkey"
 
 _LARGEST_SEQ = 2**31 - 1
+
+
+@pages.context_processor
+def _know_witnesses() -> dict[str, object]:
+    """Give every page of oversight how the trial's witnesses stand, where it asks for it."""
+    return {"standing_here": _read_standing}
 
 
 @pages.get("/trials/<trial:trial>/log")
@@ -127,6 +142,13 @@ def regenerations(trial: str) -> ResponseReturnValue:
         trial=trial,
         rows=[(review, _command(review)) for review in found],
     )
+
+
+def _read_standing(trial: str) -> Standing | None:
+    try:
+        return witness_standing.glance(deps_here(), person_here(), trial)
+    except LogDamagedError:  # the page itself says what is wrong
+        return None
 
 
 def _show_checks(trial: str, typed: str = "", errors: Mapping[str, str] | None = None) -> str:

@@ -10,12 +10,16 @@ import pyotp
 import pytest
 from sqlalchemy import text
 
+from alloc_service.log.note import Witness
 from alloc_service.sealing.age import make_identity
-from alloc_service.services import lists
+from alloc_service.services import lists, witnesses
+from alloc_service.services.recovery import TwoPeople
+from alloc_service.services.witnesses import NewPolicy, WitnessPlace
 from alloc_service.storage import triggers
 from alloc_service.trial.definition import as_test, shipped_definition
 from tests.browser.person import Person
 from tests.support.shell import CUSTODIANS, SITE, TRIAL, House, password_of
+from tests.support.witnesses import sign_key
 
 Visit = Callable[[str], Person]
 
@@ -50,6 +54,14 @@ def approve_list_2_unchecked(house: House) -> None:
     """Approve it without a regeneration, which pages then say."""
     with house.opened() as deps:
         lists.approve(deps, house.person(deps, "second"), TRIAL, 2, None)
+
+
+def gate_by_file(house: House) -> None:
+    """Let allocations wait for a witness that is reached by file."""
+    place = WitnessPlace(Witness("dmc.example.org/w1", sign_key("w1")).verifier.vkey)
+    with house.opened() as deps:
+        people = TwoPeople(house.person(deps, "manager"), house.person(deps, "dmc"))
+        witnesses.set_policy(deps, people, TRIAL, NewPolicy("gate", 1, (place,)))
 
 
 def spoil_entry_3(house: House) -> None:
@@ -132,7 +144,12 @@ def test_no_page_of_the_manager_violates_a_rule(house: House, visit: Visit) -> N
     seal_list_2(house)
     approve_list_2_unchecked(house)
     manager = visit("manager")
-    look(manager, "/", "/help", f"{HERE}/totals", f"{HERE}/conduct")
+    look(manager, "/", "/help", f"{HERE}/totals", f"{HERE}/witnesses")
+    press(manager, "Set the witnesses", "witnesses, refused", {"quorum": "x"})
+    gate_by_file(house)
+    look(manager, f"{HERE}/witnesses?gated")
+    press(manager, "Suspend the gate", "suspension, refused", {"hours": "0"})
+    look(manager, f"{HERE}/conduct")
     press(manager, "Change the number", "cap, refused", {"cap": "0"})
     press(manager, "Pause the trial", "pause, refused", {"code": "Not a code"})
     press(manager, "Pause the trial", "paused", REASON)
@@ -143,7 +160,7 @@ def test_no_page_of_the_manager_violates_a_rule(house: House, visit: Visit) -> N
     press(manager, "Close the trial for ever", "close, refused", REASON)
     press(manager, "Close the trial for ever", "closed", {**REASON, "confirm": TRIAL})
 
-    require_none(manager, 13)
+    require_none(manager, 17)
 
 
 def test_no_page_of_the_administrator_violates_a_rule(visit: Visit, tmp_path: Path) -> None:

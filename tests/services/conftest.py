@@ -19,6 +19,7 @@ from tests.support.installation import Installation
 from tests.support.postgres_server import PostgresServer
 from tests.support.rollback import Loss, lose, open_on
 from tests.support.shelf import Shelf, database_name, place_for_files
+from tests.support.witnesses import WitnessServer, set_gate
 
 Opener = Callable[..., Installation]
 
@@ -170,3 +171,19 @@ def reopen(active: Installation, lost: Loss) -> Opener:
 def back(reopen: Opener) -> Installation:
     """Return today's service on yesterday's database."""
     return reopen()
+
+
+@pytest.fixture
+def witness(tmp_path: Path) -> Iterator[WitnessServer]:
+    """Return a witness that answers, and follows no log yet."""
+    server = WitnessServer(tmp_path / "witness")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def gated(active: Installation, witness: WitnessServer) -> Installation:
+    """Return the active trial, whose gate waits for the one witness."""
+    set_gate(active, witness)
+    return active

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -246,8 +246,8 @@ def test_rows_exchanged_while_the_sealer_follows_change_nothing_that_is_shown(
     first, second = (entry.seq for entry in active.entries("slot.assigned"))
     follow = active.deps.sealer.follow
 
-    def swap_then_follow(origin: str, since: int, entries: list[bytes]) -> str:
-        note = follow(origin, since, entries)
+    def swap_then_follow(origin: str, since: int, entries: list[bytes], seen: Sequence[str]) -> str:
+        note = follow(origin, since, entries, seen)
         for seq, to in ((second, 999), (first, second)):
             active.attack(
                 "UPDATE assignment SET entry_seq = :to WHERE entry_seq = :seq", seq=seq, to=to

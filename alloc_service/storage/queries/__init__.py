@@ -113,10 +113,19 @@ from alloc_service.storage.queries.trials import (
     read_definition,
     read_trial,
 )
+from alloc_service.storage.queries.witnesses import (
+    CosignatureRow,
+    add_cosignature,
+    list_cosignatures,
+    list_cosigned_sizes,
+    list_witness_addresses,
+    replace_witness_addresses,
+)
 
 __all__ = [
     "AssignmentRow",
     "CheckpointRow",
+    "CosignatureRow",
     "Credentials",
     "EnrolmentRow",
     "EntryRow",
@@ -127,6 +136,7 @@ __all__ = [
     "Tries",
     "add_assignment",
     "add_checkpoint",
+    "add_cosignature",
     "add_list_nodes",
     "add_sealed_slots",
     "add_trial",
@@ -156,6 +166,8 @@ __all__ = [
     "list_ceremonies",
     "list_ceremony_files",
     "list_confirmations",
+    "list_cosignatures",
+    "list_cosigned_sizes",
     "list_enrolments",
     "list_escrow_files",
     "list_grants",
@@ -164,6 +176,7 @@ __all__ = [
     "list_open_sessions",
     "list_roles_now",
     "list_trials",
+    "list_witness_addresses",
     "lock_administrators",
     "lock_enrolment",
     "lock_factor",
@@ -197,6 +210,7 @@ __all__ = [
     "remove_factor",
     "remove_sessions_before",
     "replace_log_nodes",
+    "replace_witness_addresses",
     "row_of",
     "touch_session",
     "use_code",
