@@ -51,6 +51,7 @@ from alloc_service.errors.log import (
     NoteError,
     RuleError,
     SplitViewError,
+    UnknownSignerError,
     VersionError,
 )
 from alloc_service.errors.sealer import (
@@ -313,6 +314,7 @@ __all__ = [
     "UnknownArmError",
     "UnknownKidError",
     "UnknownRecordError",
+    "UnknownSignerError",
     "UnknownSiteError",
     "VerificationError",
     "VersionError",

@@ -46,6 +46,12 @@ class NoteError(IntegrityError):
     text = "The signed note was refused: {rule}."
 
 
+class UnknownSignerError(NoteError):
+    """No key that is known has signed a note."""
+
+    code = "unknown-signer"
+
+
 class LogFaultError(IntegrityError):
     """A log is not whole; facts `seq` to `last` are where the first bad entry is."""
 
