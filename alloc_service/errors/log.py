@@ -1,6 +1,6 @@
 """Refusals of the audit log: entries, rules, notes, verification."""
 
-from alloc_service.errors.base import IntegrityError
+from alloc_service.errors.base import InputError, IntegrityError
 
 
 class EntryError(IntegrityError):
@@ -80,3 +80,17 @@ class LogFileError(IntegrityError):
         "The exported log, line {line}: {rule}. Its bytes are what is hashed; fetch the file "
         "again, as binary, without an editor or a mail program in between."
     )
+
+
+class PolicyError(InputError):
+    """A policy file is not spelled as one, or is of other logs."""
+
+    code = "bad-policy"
+    text = "The policy{line}: {rule}. `alloc log policy` writes one for a trial's log."
+
+
+class BundleError(IntegrityError):
+    """A bundle is not what its log, its policy or its format says it must be."""
+
+    code = "bad-bundle"
+    text = "The bundle was refused: {where}: {rule}."

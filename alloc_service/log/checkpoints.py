@@ -3,13 +3,15 @@
 The first key is given. Another one is trusted once a checkpoint of a trusted key covers the entry
 `key.rotated` that names it, and agrees with the log: the old key vouches for the new one. A
 checkpoint that only an unknown key has signed waits for that, and is refused if it never comes.
+Where the given key is itself one that took an older one's place, nothing vouches for the older
+one: its checkpoints, of sizes up to that change, are neither used nor refused.
 """
 
 from collections.abc import Collection, Iterable
 
 from alloc_service.errors import NoteError, UnknownSignerError
 from alloc_service.log.entry import Entry
-from alloc_service.log.note import ED25519, Verifier, open_cosigned
+from alloc_service.log.note import ED25519, Checkpoint, Verifier, open_cosigned
 
 
 class SignedRoots:
@@ -39,6 +41,7 @@ class SignedRoots:
         self.count = 0
         self._known = tuple(witnesses)
         self._named: list[tuple[int, Verifier]] = []
+        self._since = -1  # the entry by which the given key took the place of an older one
         self._waiting = [note for note in notes if self._open(note) is None]
 
     def note_rotation(self, entry: Entry) -> None:
@@ -50,7 +53,9 @@ class SignedRoots:
             key = Verifier.parse(vkey)
         except NoteError:
             return
-        if key.kind == ED25519 and key.name == self.keys[0].name:
+        if key == self.keys[0]:
+            self._since = entry.seq
+        elif key.kind == ED25519 and key.name == self.keys[0].name:
             self._named.append((entry.seq, key))
 
     def trust_upto(self, size: int) -> list[int]:
@@ -68,14 +73,17 @@ class SignedRoots:
             found += [number for number in opened.values() if number is not None]
         return found
 
-    def require_all_opened(self) -> None:
-        """Refuse what still waits for a key.
+    def count_older(self) -> int:
+        """Return how many checkpoints could not be opened, for they are of an older key's time.
 
         Raises:
-            UnknownSignerError: A checkpoint is signed by no trusted key.
+            UnknownSignerError: A checkpoint of another time is signed by no trusted key.
         """
-        for _note in self._waiting:
-            raise UnknownSignerError(rule=f"no trusted key of {self.keys[0].name} has signed it")
+        for note in self._waiting:
+            if Checkpoint.parse(_text_of(note), self.keys[0].name).size > self._since + 1:
+                rule = f"no trusted key of {self.keys[0].name} has signed it"
+                raise UnknownSignerError(rule=rule)
+        return len(self._waiting)
 
     def cosigned_upto(self, witness: str) -> int:
         """Return the largest size that a witness has cosigned, or 0."""
@@ -97,3 +105,7 @@ class SignedRoots:
             self.count += 1
             return size
         return None
+
+
+def _text_of(note: str) -> str:
+    return note.rpartition("\n\n")[0] + "\n"

@@ -18,7 +18,7 @@ some entry on: the result says so.
 """
 
 import io
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from alloc_service.core.merkle import Frontier, root_of
@@ -81,6 +81,7 @@ def verify_log(
     checkpoints: Iterable[str] = (),
     log_key: Verifier | None = None,
     witnesses: Collection[Verifier] = (),
+    see: Callable[[Entry], object] | None = None,
 ) -> VerifiedLog:
     """Check a whole log, from its first entry on.
 
@@ -89,6 +90,7 @@ def verify_log(
         checkpoints: Signed notes, in any order.
         log_key: The log's public key, from a source other than the log.
         witnesses: Keys whose cosignatures must be good where they are there.
+        see: Is shown each entry once it is folded, for what the state does not keep.
 
     Raises:
         LogFaultError: The log is not whole; `seq` is its first bad entry, or the first that may
@@ -113,10 +115,12 @@ def verify_log(
         if entry.seq == 0 and origin not in {None, state.origin}:
             raise _fault(0, 0, f"it is the log {state.origin}, and the key is of {origin}")
         signed.note_rotation(entry)
+        if see is not None:
+            see(entry)
         if state.size in signed.roots:
             _compare_root(walk)
     _check_end(walk)
-    signed.require_all_opened()
+    older = signed.count_older()
     return VerifiedLog(
         size=state.size,
         root=tree.root(),
@@ -125,7 +129,7 @@ def verify_log(
         checkpoints_checked=signed.count,
         log_keys=tuple(signed.keys),
         cosigners=signed.cosigners,
-        unchecked=tuple(_list_unchecked(walk, log_key)),
+        unchecked=tuple(_list_unchecked(walk, log_key, older)),
     )
 
 
@@ -263,7 +267,7 @@ def _check_end(walk: _Walk) -> None:
         raise _fault(0, 0, "there is no entry at all")
 
 
-def _list_unchecked(walk: _Walk, log_key: Verifier | None) -> Iterator[str]:
+def _list_unchecked(walk: _Walk, log_key: Verifier | None, older: int) -> Iterator[str]:
     signed = walk.checkpoints
     if log_key is None:
         yield "No key of the log was given: nobody vouches that it is the log it says it is."
@@ -277,6 +281,8 @@ def _list_unchecked(walk: _Walk, log_key: Verifier | None) -> Iterator[str]:
             f"No checkpoint covers the entries from {walk.good} on: what is missing at the end "
             "does not show, nor whether these were written anew."
         )
+    if older:
+        yield f"{older} checkpoints are of a key that was changed before the one that was given."
     if not signed.witnesses:
         yield "No witness's key was given: two histories for two readers would not show."
     for name in sorted(signed.witnesses):

@@ -56,8 +56,19 @@ def test_the_new_keys_checkpoints_are_good_after_the_old_key_vouched_for_it() ->
 
 def test_who_knows_the_new_key_alone_checks_what_it_signed() -> None:
     assert verify_log(ROWS, [signed(4, OLD, NEW), signed(10, NEW)], NEW.verifier).size == 10
+
+
+def test_an_older_keys_checkpoints_are_told_of_and_those_after_the_change_are_refused() -> None:
+    earlier = [signed(2, OLD), signed(4, OLD)]
+
+    found = verify_log(ROWS, [*earlier, signed(10, NEW)], NEW.verifier)
+
+    assert found.checkpoints_checked == 1
+    assert found.unchecked[0].startswith("2 checkpoints are of a key that was changed before")
     with pytest.raises(UnknownSignerError):
-        verify_log(ROWS, [signed(2, OLD), signed(10, NEW)], NEW.verifier)
+        verify_log(ROWS, [signed(5, OLD), signed(10, NEW)], NEW.verifier)
+    with pytest.raises(NoteError, match="not of"):
+        verify_log(ROWS, [signed(2, OLD).replace("\n", "x\n", 1)], NEW.verifier)
 
 
 @pytest.mark.parametrize("vouched", [[], [1], [2, 3]])

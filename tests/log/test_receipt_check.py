@@ -1,0 +1,106 @@
+"""Receipts checked offline, by the package and by the file that stands alone."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alloc_service.core.merkle import inclusion_proof, inner_nodes, leaf_hash
+from alloc_service.log.receipt import Receipt, write_extra
+from tests.support.alone import receipt_verdict
+from tests.support.bundles import OTHER_LOG, Evidence, small_evidence
+from tests.support.chain import hex32
+from tests.support.forgery import rewrite
+
+SMALL = small_evidence()
+SEQ = 6
+ENTRY = SMALL.rows[SEQ]
+OPENING = SMALL.lists[1].generated.opening(1, 0)
+
+
+def receipt(evidence: Evidence = SMALL, seq: int = SEQ, extra: bytes | None = None) -> str:
+    leaves = [leaf_hash(row) for row in evidence.rows]
+    nodes = {(0, at): leaf for at, leaf in enumerate(leaves)}
+    nodes |= {(level, at): node for level, at, node in inner_nodes(leaves)}
+    path = inclusion_proof(seq, len(leaves), lambda at: {place: nodes[place] for place in at})
+    return Receipt(seq, tuple(path), evidence.sign(), extra).text
+
+
+def full(entry: bytes = ENTRY, opening: str = OPENING.text) -> str:
+    return receipt(extra=write_extra(entry, opening, []))
+
+
+def refusal(text: str, leaf: bytes | None = None, policy: str = SMALL.policy) -> str:
+    good, said = receipt_verdict(text, policy, leaf)
+    assert not good
+    return str(said)
+
+
+def test_a_sites_receipt_is_good_with_the_leaf_that_was_kept() -> None:
+    good, said = receipt_verdict(receipt(), SMALL.policy, leaf_hash(ENTRY))
+
+    assert good
+    assert "Entry 6 is in the log of 12 entries that was signed." in str(said)
+    assert "asks for no quorum" in str(said)
+
+
+def test_a_full_receipt_needs_no_leaf_and_shows_its_opening() -> None:
+    for leaf in (None, leaf_hash(ENTRY)):
+        good, said = receipt_verdict(full(), SMALL.policy, leaf)
+        assert good
+        assert "the one that its slot.assigned committed to" in str(said)
+
+
+def test_a_receipt_without_a_leaf_or_with_another_is_refused() -> None:
+    assert "give the leaf that you kept" in refusal(receipt())
+    assert "is not under the root" in refusal(receipt(), bytes(32))
+    assert "the leaf that was given is not" in refusal(full(), bytes(32))
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("", "a receipt begins with"),
+        (full(SMALL.rows[7]), "another number than its index"),
+        (receipt(seq=1, extra=write_extra(SMALL.rows[1], OPENING.text, [])), "no slot.assigned"),
+        (full(opening="SUN"), "it holds no opening"),
+        (
+            full(opening=SMALL.lists[1].generated.opening(1, 1).text),
+            "its opening is not the one",
+        ),
+        (full(opening=OPENING.text.replace(OPENING.nonce, hex32("n"))), "not the one"),
+        (full(rewrite(ENTRY)), "is not under the root"),
+        (full(b"{}"), "entry"),
+        (receipt(extra=b"{}"), "other than entry, opening and proof"),
+    ],
+    ids=range(9),
+)
+def test_a_receipt_that_contradicts_itself_is_refused(text: str, rule: str) -> None:
+    assert rule in refusal(text)
+
+
+def test_a_receipt_of_another_key_or_log_is_refused() -> None:
+    forged = small_evidence()
+    forged.signers = (OTHER_LOG,)
+
+    assert "no known key has signed it" in refusal(receipt(forged), leaf_hash(ENTRY))
+    other = SMALL.policy.replace("EXAMPLE-02", "EXAMPLE-03")
+    assert "verifier key's id" in refusal(receipt(), leaf_hash(ENTRY), other)
+
+
+def test_the_policys_quorum_is_asked_of_a_receipt() -> None:
+    evidence = small_evidence().witnessed()
+    leaf = leaf_hash(evidence.rows[SEQ])
+    good, said = receipt_verdict(receipt(evidence), evidence.policy, leaf)
+    assert good
+    assert "quorum" not in str(said)
+    evidence.cosigners = evidence.cosigners[:1]
+
+    assert "lacks the cosignatures" in refusal(receipt(evidence), leaf, evidence.policy)
+
+
+@given(at=st.integers(0, 5_000), change=st.integers(1, 127))
+def test_no_changed_byte_of_a_receipt_is_accepted(at: int, change: int) -> None:
+    text = bytearray(full().encode())
+    text[at % len(text)] ^= change
+
+    assert refusal(bytes(text).decode("utf-8", "replace"))
