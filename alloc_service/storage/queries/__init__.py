@@ -18,6 +18,10 @@ from alloc_service.storage.queries.accounts import (
     lock_administrators,
     read_account,
 )
+from alloc_service.storage.queries.bundled import (
+    find_ceremony_document,
+    read_cosignatures,
+)
 from alloc_service.storage.queries.checkpoints import (
     CheckpointRow,
     add_checkpoint,
@@ -131,6 +135,7 @@ __all__ = [
     "end_sessions",
     "find_account",
     "find_assignment",
+    "find_ceremony_document",
     "find_checkpoint",
     "find_credentials",
     "find_enrolment",
@@ -164,6 +169,7 @@ __all__ = [
     "read_account",
     "read_assignment",
     "read_checkpoints",
+    "read_cosignatures",
     "read_definition",
     "read_enrolment",
     "read_entries",
