@@ -47,7 +47,7 @@ class SignedRoots:
     def note_rotation(self, entry: Entry) -> None:
         """Remember the key that a `key.rotated` names, until a checkpoint vouches for it."""
         vkey = entry.body.get("vkey")
-        if entry.type != "key.rotated" or vkey is None or not self.keys:
+        if vkey is None or not self.keys:
             return
         try:
             key = Verifier.parse(vkey)

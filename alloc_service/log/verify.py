@@ -114,7 +114,8 @@ def verify_log(
         tree.append(leaf)
         if entry.seq == 0 and origin not in {None, state.origin}:
             raise _fault(0, 0, f"it is the log {state.origin}, and the key is of {origin}")
-        signed.note_rotation(entry)
+        if entry.type == "key.rotated":
+            signed.note_rotation(entry)
         if see is not None:
             see(entry)
         if state.size in signed.roots:

@@ -2958,7 +2958,7 @@ class SignedRoots:
     def note_rotation(self, entry: Entry) -> None:
         """Remember the key that a `key.rotated` names, until a checkpoint vouches for it."""
         vkey = entry.body.get("vkey")
-        if entry.type != "key.rotated" or vkey is None or not self.keys:
+        if vkey is None or not self.keys:
             return
         try:
             key = Verifier.parse(vkey)
@@ -3623,7 +3623,8 @@ def verify_log(
         tree.append(leaf)
         if entry.seq == 0 and origin not in {None, state.origin}:
             raise _verify_fault(0, 0, f"it is the log {state.origin}, and the key is of {origin}")
-        signed.note_rotation(entry)
+        if entry.type == "key.rotated":
+            signed.note_rotation(entry)
         if see is not None:
             see(entry)
         if state.size in signed.roots:
