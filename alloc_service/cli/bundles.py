@@ -10,6 +10,7 @@ from alloc_service.cli.opening import open_service
 from alloc_service.cli.people import Claim, acts_as, sign_in
 from alloc_service.cli.progress import waiting
 from alloc_service.cli.source import FILE, Source
+from alloc_service.log.bundle import read_verifier
 from alloc_service.log.bundle_check import verify_bundle
 from alloc_service.log.evidence import EvidenceReport
 from alloc_service.log.policy import parse_policy
@@ -108,7 +109,7 @@ def check_bundle(bundle: Path, policy: Path) -> EvidenceReport:
     trusted = parse_policy(files.read_text(policy))
     data = files.read_file(bundle, LARGEST_BUNDLE)
     with waiting("Verifying the bundle"):
-        return verify_bundle(data, trusted)
+        return verify_bundle(data, trusted, read_verifier())
 
 
 def show_evidence(found: EvidenceReport, *, as_json: bool) -> None:

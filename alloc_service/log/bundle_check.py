@@ -155,15 +155,15 @@ def _tell(state: LogState, seen: _Seen) -> Iterator[str]:
     dropped = [(name, known) for name, known in state.ceremonies.items() if known.aborted]
     if dropped:
         names = ", ".join(f"{name} of list {known.list}" for name, known in dropped)
-        yield f"{len(dropped)} seed ceremonies were begun and dropped: {names}."
+        yield f"Seed ceremonies that were begun and dropped: {len(dropped)} ({names})."
     if state.recoveries:
-        yield f"The log was recovered {state.recoveries} times; its entries say what was lost."
+        yield f"Recoveries of the log: {state.recoveries}; its entries say what was lost."
     if seen.suspensions:
         entries = ", ".join(map(str, seen.suspensions))
-        yield f"The gate was suspended {len(seen.suspensions)} times, by entries {entries}."
+        yield f"Suspensions of the gate: {len(seen.suspensions)} (entries {entries})."
     if state.ungated:
         looks = ", ".join(map(str, sorted(state.ungated)))
-        yield f"Made without a witness, while the gate was suspended: openings of entries {looks}."
+        yield f"Openings without a witness, while the gate was suspended: of entries {looks}."
     if state.policy.mode != "gate":
         yield "The trial has no gate now: an opening waits for no witness."
 
@@ -204,14 +204,14 @@ def _list_unvouched(log: VerifiedLog, policy: Policy, vouched: int) -> Iterator[
 def _say_checked(
     log: VerifiedLog, policy: Policy, vouched: int, lists: list[CheckedList]
 ) -> Iterator[str]:
-    yield f"{log.size:,} entries keep every rule of rac-log/1 and follow one another."
-    yield f"{log.checkpoints_checked} checkpoints are signed and agree with the entries."
+    yield f"Entries that keep every rule of rac-log/1 and follow one another: {log.size:,}."
+    yield f"Checkpoints that are signed and agree with them: {log.checkpoints_checked}."
     if policy.quorum != NO_QUORUM:
         yield f"A quorum of the policy has cosigned the first {vouched:,} entries."
     for one in lists:
         yield f"List {one.number}: its leaves lead to the logged root and hold every spent slot."
         if one.opened:
-            yield f"List {one.number}: {one.opened:,} openings are those of their leaves."
+            yield f"List {one.number}: openings that are those of their leaves: {one.opened:,}."
         if one.design:
             yield f"List {one.number}: the design is the frozen one."
         if one.made_anew:

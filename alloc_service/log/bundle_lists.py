@@ -117,7 +117,7 @@ class ListMembers:
         if found.opened < len(self._spent):
             missing = len(self._spent) - found.opened
             found.unchecked.append(
-                f"{missing:,} spent slots of list {self._number} have no opening here."
+                f"Spent slots of list {self._number} without their opening here: {missing:,}."
             )
 
     def _check_opening(self, where: str, index: int, item: Assigned, text: str) -> None:

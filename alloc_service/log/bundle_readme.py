@@ -23,7 +23,7 @@ By hand
                      The next entry's "prev" is this hash.
   An opening's leaf: { printf '\\0'; printf %s 'rac-slot/1|...'; } | sha256sum
                      It stands in leaves.bin, 32 bytes a slot, at the index of its line:
-                     tail -c +$((32*INDEX+1)) lists/1/leaves.bin | head -c 32 | xxd -p -c 32
+                     tail -c +$((32*INDEX+1)) lists/1/leaves.bin | head -c 32 | od -An -v -tx1
                      and in the "leaf" of the slot.assigned entry that spent the slot.
   A design's hash:   sha256sum lists/1/design.json         (compare with design.frozen)
   A ceremony's hash: sha256sum lists/1/ceremony.json       (compare with seed.announced)

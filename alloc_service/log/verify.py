@@ -283,7 +283,7 @@ def _list_unchecked(walk: _Walk, log_key: Verifier | None, older: int) -> Iterat
             "does not show, nor whether these were written anew."
         )
     if older:
-        yield f"{older} checkpoints are of a key that was changed before the one that was given."
+        yield f"Checkpoints of an older key than the one that was given, not opened: {older}."
     if not signed.witnesses:
         yield "No witness's key was given: two histories for two readers would not show."
     for name in sorted(signed.witnesses):

@@ -2249,7 +2249,7 @@ class ListMembers:
         if found.opened < len(self._spent):
             missing = len(self._spent) - found.opened
             found.unchecked.append(
-                f"{missing:,} spent slots of list {self._number} have no opening here."
+                f"Spent slots of list {self._number} without their opening here: {missing:,}."
             )
 
     def _check_opening(self, where: str, index: int, item: Assigned, text: str) -> None:
@@ -2379,7 +2379,7 @@ By hand
                      The next entry's "prev" is this hash.
   An opening's leaf: { printf '\\0'; printf %s 'rac-slot/1|...'; } | sha256sum
                      It stands in leaves.bin, 32 bytes a slot, at the index of its line:
-                     tail -c +$((32*INDEX+1)) lists/1/leaves.bin | head -c 32 | xxd -p -c 32
+                     tail -c +$((32*INDEX+1)) lists/1/leaves.bin | head -c 32 | od -An -v -tx1
                      and in the "leaf" of the slot.assigned entry that spent the slot.
   A design's hash:   sha256sum lists/1/design.json         (compare with design.frozen)
   A ceremony's hash: sha256sum lists/1/ceremony.json       (compare with seed.announced)
@@ -3792,7 +3792,7 @@ def _list_unchecked(walk: _Walk, log_key: Verifier | None, older: int) -> Iterat
             "does not show, nor whether these were written anew."
         )
     if older:
-        yield f"{older} checkpoints are of a key that was changed before the one that was given."
+        yield f"Checkpoints of an older key than the one that was given, not opened: {older}."
     if not signed.witnesses:
         yield "No witness's key was given: two histories for two readers would not show."
     for name in sorted(signed.witnesses):
@@ -3951,15 +3951,15 @@ def _tell(state: LogState, seen: _Seen) -> Iterator[str]:
     dropped = [(name, known) for name, known in state.ceremonies.items() if known.aborted]
     if dropped:
         names = ", ".join(f"{name} of list {known.list}" for name, known in dropped)
-        yield f"{len(dropped)} seed ceremonies were begun and dropped: {names}."
+        yield f"Seed ceremonies that were begun and dropped: {len(dropped)} ({names})."
     if state.recoveries:
-        yield f"The log was recovered {state.recoveries} times; its entries say what was lost."
+        yield f"Recoveries of the log: {state.recoveries}; its entries say what was lost."
     if seen.suspensions:
         entries = ", ".join(map(str, seen.suspensions))
-        yield f"The gate was suspended {len(seen.suspensions)} times, by entries {entries}."
+        yield f"Suspensions of the gate: {len(seen.suspensions)} (entries {entries})."
     if state.ungated:
         looks = ", ".join(map(str, sorted(state.ungated)))
-        yield f"Made without a witness, while the gate was suspended: openings of entries {looks}."
+        yield f"Openings without a witness, while the gate was suspended: of entries {looks}."
     if state.policy.mode != "gate":
         yield "The trial has no gate now: an opening waits for no witness."
 
@@ -4000,14 +4000,14 @@ def _list_unvouched(log: VerifiedLog, policy: Policy, vouched: int) -> Iterator[
 def _say_checked(
     log: VerifiedLog, policy: Policy, vouched: int, lists: list[CheckedList]
 ) -> Iterator[str]:
-    yield f"{log.size:,} entries keep every rule of rac-log/1 and follow one another."
-    yield f"{log.checkpoints_checked} checkpoints are signed and agree with the entries."
+    yield f"Entries that keep every rule of rac-log/1 and follow one another: {log.size:,}."
+    yield f"Checkpoints that are signed and agree with them: {log.checkpoints_checked}."
     if policy.quorum != NO_QUORUM:
         yield f"A quorum of the policy has cosigned the first {vouched:,} entries."
     for one in lists:
         yield f"List {one.number}: its leaves lead to the logged root and hold every spent slot."
         if one.opened:
-            yield f"List {one.number}: {one.opened:,} openings are those of their leaves."
+            yield f"List {one.number}: openings that are those of their leaves: {one.opened:,}."
         if one.design:
             yield f"List {one.number}: the design is the frozen one."
         if one.made_anew:

@@ -107,7 +107,7 @@ def make_unblinded(
         design = deps.sealer.open_design(origin, entry.seq, stored[number].design_sealed)
         designs[number] = design.to_bytes()
     seeds = {number: OpenedSeed(one.seed, one.reveals, one.beacon) for number, one in given.items()}
-    shown = _Shown(_open_spent(deps, trial_id, look.seq), designs, seeds)
+    shown = _Shown(open_spent(deps, trial_id, look.seq), designs, seeds)
     return _write(deps, trial_id, shown, unblinded=True)
 
 
@@ -138,8 +138,18 @@ def _log_design_reads(
     }
 
 
-def _open_spent(deps: Deps, trial_id: str, look: int) -> dict[int, dict[int, Opening]]:
-    """Open every slot that was spent before a look was logged, by list and index of its leaf."""
+def open_spent(deps: Deps, trial_id: str, look: int) -> dict[int, dict[int, Opening]]:
+    """Open every slot that was spent before a look was logged, by list and index of its leaf.
+
+    Args:
+        deps: The service's.
+        trial_id: Which trial.
+        look: Seq of the followed `arms.read`.
+
+    Raises:
+        NotAuthorizedError: There is no such look.
+        IntegrityError: A slot does not open to its commitment.
+    """
     origin = audit.origin_of(deps.host, trial_id)
     found: dict[int, dict[int, Opening]] = {}
     for number, index, enrolment, sealed in _read_spent(deps, trial_id, look):

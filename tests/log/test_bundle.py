@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import subprocess
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -118,7 +120,7 @@ def test_what_was_not_there_is_told() -> None:
     assert "No seed of list 1" in blinded["unchecked"]
     assert "No seed of list 1" in during["unchecked"]
     assert "No design" not in during["unchecked"]
-    assert "6 openings are those of their leaves" in during["checked"]
+    assert "openings that are those of their leaves: 6" in during["checked"]
     alone = found(small_evidence(), unblinded=True, designs=False)
     assert "No design of list 1" in alone["unchecked"]
 
@@ -158,7 +160,7 @@ def test_openings_that_are_missing_are_counted() -> None:
     good, said = verdict(resealed(members), evidence.policy)
 
     assert good
-    assert "2 spent slots of list 1 have no opening here." in str(said)
+    assert "Spent slots of list 1 without their opening here: 2." in str(said)
 
 
 def test_ceremonies_that_were_dropped_are_counted_and_named() -> None:
@@ -173,7 +175,7 @@ def test_ceremonies_that_were_dropped_are_counted_and_named() -> None:
 
     told = found(evidence)["told"]
 
-    assert "2 seed ceremonies were begun and dropped: c-a of list 7, c-b of list 7." in told
+    assert "Seed ceremonies that were begun and dropped: 2 (c-a of list 7, c-b of list 7)." in told
 
 
 def test_a_suspended_gate_and_what_was_opened_meanwhile_are_told() -> None:
@@ -192,8 +194,8 @@ def test_a_suspended_gate_and_what_was_opened_meanwhile_are_told() -> None:
 
     told = found(evidence)["told"]
 
-    assert "The gate was suspended 1 times, by entries 6." in told
-    assert "while the gate was suspended: openings of entries 7, 8." in told
+    assert "Suspensions of the gate: 1 (entries 6)." in told
+    assert "while the gate was suspended: of entries 7, 8." in told
     assert "no gate" not in told
 
 
@@ -203,7 +205,7 @@ def test_a_recovery_and_a_trial_without_a_gate_are_told() -> None:
 
     told = found(evidence)["told"]
 
-    assert "The log was recovered 1 times" in told
+    assert "Recoveries of the log: 1;" in told
     assert "The trial has no gate now" in told
 
 
@@ -257,7 +259,10 @@ def test_a_changed_key_is_followed_from_the_old_policy() -> None:
 def test_a_new_policy_tells_of_the_checkpoints_of_the_old_key() -> None:
     said = found(rotated())
 
-    assert "2 checkpoints are of a key that was changed" in said["unchecked"]
+    assert (
+        "Checkpoints of an older key than the one that was given, not opened: 2."
+        in said["unchecked"]
+    )
     assert "The log's key was changed" not in said["told"]
 
 
@@ -309,3 +314,49 @@ def test_another_readme_or_verifier_is_told() -> None:
 
     assert good
     assert "The README.txt in the bundle is not the one" in str(said)
+
+
+def test_the_readmes_commands_give_the_hashes_by_hand(tmp_path: Path) -> None:
+    evidence = full_evidence()
+    members = members_of(evidence.bundle(unblinded=True))
+    for name, data in members.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    readme = (tmp_path / "README.txt").read_text()
+
+    def by_hand(command: str, **named: str) -> str:
+        first = command.split("{}", maxsplit=1)[0]
+        assert first in readme, first
+        for name, value in named.items():
+            command = command.replace(name, value)
+        command = command.replace("{}", "")
+        done = subprocess.run(
+            ["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        words = done.stdout.split()
+        return "".join(words) if " od " in command else words[-1 if "openssl" in command else 0]
+
+    made, entry = evidence.lists[1], evidence.chain.entries[4]
+    line = "{ printf '\\0'; sed -n 'LINEp' audit/entries.ndjson | tr -d '\\n'; } {}| sha256sum"
+    assert by_hand(line, LINE="5") == entry.leaf
+    opening = made.generated.opening(0, 2).text
+    hashed = "{ printf '\\0'; printf %s 'rac-slot/1|...'; } | sha256sum"
+    leaf = by_hand(hashed, **{"rac-slot/1|...": opening})
+    assert leaf == made.leaf(0, 2)
+    stored = "tail -c +$((32*INDEX+1)) lists/1/leaves.bin | head -c 32 | od -An -v -tx1"
+    assert by_hand(stored, INDEX="2") == leaf
+    assert by_hand("sha256sum lists/1/design.json") == made.design.sha256
+    document = by_hand("sha256sum lists/1/ceremony.json")
+    assert document == evidence.chain.state.ceremonies["c-1"].announced
+    reveals, value = made.opened.reveals, made.opened.beacon
+    commitment = by_hand(
+        "printf %s 'rac-commit/1|D|CEREMONY|PARTY|REVEAL' | sha256sum",
+        **{"D|CEREMONY|PARTY|REVEAL": f"{made.design.sha256}|c-1|dmc|{reveals[0]}"},
+    )
+    assert commitment == evidence.chain.state.ceremonies["c-1"].commitments["dmc"]
+    seed = by_hand(
+        "printf %s 'rac-seed/1|REVEAL|REVEAL|BEACON' {}| openssl dgst -sha256 -hmac DOC_SHA256",
+        **{"REVEAL|REVEAL|BEACON": "|".join((*reveals, str(value))), "DOC_SHA256": document},
+    )
+    assert seed == made.opened.seed.digits

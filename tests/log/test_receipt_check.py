@@ -4,29 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alloc_service.core.merkle import inclusion_proof, inner_nodes, leaf_hash
-from alloc_service.log.receipt import Receipt, write_extra
+from alloc_service.core.merkle import leaf_hash
+from alloc_service.log.receipt import write_extra
 from tests.support.alone import receipt_verdict
-from tests.support.bundles import OTHER_LOG, Evidence, small_evidence
+from tests.support.bundles import OTHER_LOG, small_evidence
 from tests.support.chain import hex32
 from tests.support.forgery import rewrite
-
-SMALL = small_evidence()
-SEQ = 6
-ENTRY = SMALL.rows[SEQ]
-OPENING = SMALL.lists[1].generated.opening(1, 0)
-
-
-def receipt(evidence: Evidence = SMALL, seq: int = SEQ, extra: bytes | None = None) -> str:
-    leaves = [leaf_hash(row) for row in evidence.rows]
-    nodes = {(0, at): leaf for at, leaf in enumerate(leaves)}
-    nodes |= {(level, at): node for level, at, node in inner_nodes(leaves)}
-    path = inclusion_proof(seq, len(leaves), lambda at: {place: nodes[place] for place in at})
-    return Receipt(seq, tuple(path), evidence.sign(), extra).text
-
-
-def full(entry: bytes = ENTRY, opening: str = OPENING.text) -> str:
-    return receipt(extra=write_extra(entry, opening, []))
+from tests.support.receipts import ENTRY, OPENING, SEQ, SMALL, full, receipt
 
 
 def refusal(text: str, leaf: bytes | None = None, policy: str = SMALL.policy) -> str:

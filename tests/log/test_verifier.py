@@ -7,9 +7,9 @@ import pytest
 
 from alloc_service.core.merkle import leaf_hash
 from alloc_service.log import verifier
-from tests.log.test_receipt_check import ENTRY, full, receipt
 from tests.support.alone import alone
 from tests.support.bundles import small_evidence
+from tests.support.receipts import ENTRY, full, receipt
 
 
 @pytest.fixture(autouse=True)

@@ -64,7 +64,9 @@ def test_an_older_keys_checkpoints_are_told_of_and_those_after_the_change_are_re
     found = verify_log(ROWS, [*earlier, signed(10, NEW)], NEW.verifier)
 
     assert found.checkpoints_checked == 1
-    assert found.unchecked[0].startswith("2 checkpoints are of a key that was changed before")
+    assert found.unchecked[0].startswith(
+        "Checkpoints of an older key than the one that was given, not opened: 2."
+    )
     with pytest.raises(UnknownSignerError):
         verify_log(ROWS, [signed(5, OLD), signed(10, NEW)], NEW.verifier)
     with pytest.raises(NoteError, match="not of"):

@@ -1,23 +1,30 @@
 """Bundles of a real installation: who gets which, what is logged, and that they verify."""
 
+import hashlib
+
 import pytest
 
+from alloc_service.core.canon import Json, canon
 from alloc_service.core.generate import Opening, generate
 from alloc_service.core.seed import Seed
 from alloc_service.errors import (
     BundleError,
     DesignMismatchError,
     NotAllowedError,
+    NotAuthorizedError,
     SeedTooEarlyError,
     UnknownRecordError,
 )
 from alloc_service.log.bundle_archive import read_members
 from alloc_service.log.bundle_check import verify_bundle
+from alloc_service.log.bundle_seed import combine, commit
 from alloc_service.log.entry import read_entry
 from alloc_service.log.evidence import EvidenceReport
 from alloc_service.log.policy import parse_policy
+from alloc_service.permissions import Action
 from alloc_service.sealing.escrow import EscrowedList, open_escrow
-from alloc_service.services import bundles
+from alloc_service.sealing.package import seal_list
+from alloc_service.services import accounts, audit, bundles, lists
 from alloc_service.storage import evidence
 from tests.support.bundles import WITNESSES
 from tests.support.chain import hex32
@@ -96,7 +103,7 @@ def test_the_committee_gets_the_openings_of_spent_slots_and_no_design(
     assert {opening.arm for opening in openings} == shown
     found = checked(active, data)
     assert found.build == "unblinded"
-    assert "List 1: 3 openings are those of their leaves." in found.checked
+    assert "List 1: openings that are those of their leaves: 3." in found.checked
     look = active.entries("arms.read")[-1]
     assert look.body["purpose"] == "bundle"
 
@@ -205,3 +212,91 @@ def test_the_bundle_holds_exactly_the_stored_bytes(active: Installation) -> None
     rows = read_members(data)["audit/entries.ndjson"].splitlines()
     assert rows == [entry.data for entry in active.entries()]
     assert read_entry(rows[-1]).type == "log.exported"
+
+
+def test_a_look_opens_what_was_spent_before_it_and_nothing_after(active: Installation) -> None:
+    active.allocate("P-001")
+    bundles.make_unblinded(active.deps, active.people["dmc"], active.trial)
+    look = active.entries("arms.read")[-1].seq
+    active.allocate("P-002")
+
+    found = bundles.open_spent(active.deps, active.trial, look)
+
+    assert [len(openings) for openings in found.values()] == [1]
+    with pytest.raises(NotAuthorizedError):
+        bundles.open_spent(active.deps, active.trial, len(active.entries()) - 1)
+
+
+def test_the_document_of_the_ceremony_that_gave_a_seed_is_in_the_bundle(
+    staffed: Installation,
+) -> None:
+    deps, design, trial = staffed.deps, staffed.definition.design(1), staffed.trial
+    reveal, value = hex32("r"), hashlib.sha256(b"tomorrow").hexdigest()
+    commitment = commit(design.sha256, "c-1", "dmc", reveal)
+    document = canon(
+        {
+            "alg": "rac-seed/1",
+            "beacon": {"kind": "public-string", "source": "tomorrow"},
+            "ceremony": "c-1",
+            "design_sha256": design.sha256,
+            "parties": [{"commitment": commitment, "id": "dmc"}],
+        }
+    )
+    announced = hashlib.sha256(document).hexdigest()
+    seed = Seed(combine(announced, [reveal], value))
+    sealed = seal_list(generate(design, seed), deps.sealer.public_key, staffed.origin)
+    frozen: dict[str, Json] = {"list": 1, "design_sha256": design.sha256}
+    step: dict[str, Json] = {"ceremony": "c-1"}
+    entries: list[tuple[str, dict[str, Json]]] = [
+        ("design.frozen", frozen),
+        ("seed.committed", {**step, "list": 1, "party": "dmc", "commitment": commitment}),
+        ("seed.deposited", {**step, "party": "dmc"}),
+        ("seed.announced", {**step, "list": 1, "doc_sha256": announced}),
+        ("seed.beacon", {**step, "value": value}),
+        (
+            "list.sealed",
+            {
+                **frozen,
+                "kid": sealed.kid,
+                "root": sealed.root,
+                "sealing": 1,
+                "slots": list(sealed.slots),
+                "wrap_sha256": sealed.wrap_sha256,
+            },
+        ),
+    ]
+    with audit.writing(deps, trial) as tx:
+        log = audit.open_log(deps, tx, trial)
+        actor = accounts.require(tx, staffed.people["stat"], Action.GENERATE_LIST, trial)
+        for type_, body in entries:
+            log.append(type_, actor, body)
+        lists._add_rows(deps, tx, sealed, {})
+        held = {"trial_id": trial, "list_number": 1}
+        tx.add(
+            evidence.FrozenDesign(
+                **held, design_sha256=design.sha256, design_sealed=sealed.design_sealed
+            )
+        )
+        tx.flush()
+        tx.add(
+            evidence.CeremonyRecord(
+                **held,
+                ceremony="c-1",
+                recipient="age1",
+                custodians={"dmc": "age1"},
+                document=document,
+                opened_at=staffed.clock.now,
+            )
+        )
+
+    blinded = bundles.make_blinded(deps, staffed.people["dmc"], trial)
+    staffed.change_state("close")
+    secret = EscrowedList(design, seed, (reveal,), value)
+    opened = bundles.make_unblinded(deps, staffed.people["dmc"], trial, [secret])
+
+    assert read_members(blinded)["lists/1/ceremony.json"] == document
+    checked(staffed, blinded)
+    assert (
+        "List 1: design and seed give the very list that was sealed."
+        in checked(staffed, opened).checked
+    )
