@@ -86,6 +86,8 @@ def bundle(
     files.write_file(out, data)
     screen.banner(trial)
     screen.say(str(out))
+    if unblinded:
+        screen.warn("this file shows what was allocated. Keep it from everybody who must not know.")
 
 
 @command("policy", "alloc log policy NCT01728727 > NCT01728727.policy")

@@ -91,6 +91,7 @@ def test_after_the_end_the_committee_bundles_the_opened_escrow(
 
     outcome = shell("log", "bundle", TRIAL, "--out", "evidence.zip", *given, by="dmc")
 
+    assert "shows what was allocated" in outcome.err
     assert (early.code, "[seed-too-early]" in early.err) == (1, True)
     assert not Path("early.zip").exists()
     assert outcome.code == 0
