@@ -31,6 +31,8 @@ class Action(StrEnum):
     CHANGE_TRIAL_STATE = "pause, resume or close a trial, or change its cap"
     CHANGE_SITE_STATE = "activate or pause a site"
     GENERATE_LIST = "generate, import or re-seal a list"
+    JOIN_CEREMONY = "be a party of a seed ceremony"
+    READ_CEREMONY = "see how a seed ceremony stands"
     APPROVE_LIST = "approve a list"
     ACTIVATE_LIST = "activate a list"
     READ_DESIGN = "read the restricted design"
@@ -41,12 +43,14 @@ class Action(StrEnum):
     READ_OWN_ENTRIES = "read the audit log, be it one's own entries alone"
     READ_TOTALS = "read totals without arms"
     CHANGE_USERS = "add users and change roles"
+    LOG_DRILL = "log a drill of the escrow"
     RECOVER = "recover a trial from the sealer's anchor"
     CORRECT_CLOCK = "correct the log's clock"
     BACK_UP = "make a backup"
 
 
 _MAKERS = frozenset({Role.STATISTICIAN, Role.SECOND_STATISTICIAN})
+_PARTIES = _MAKERS | {Role.DMC, Role.MANAGER}
 _OVERSIGHT = _MAKERS | {Role.DMC, Role.ADMINISTRATOR}
 
 ALLOWED: dict[Action, frozenset[Role]] = {
@@ -54,6 +58,8 @@ ALLOWED: dict[Action, frozenset[Role]] = {
     Action.CHANGE_TRIAL_STATE: frozenset({Role.MANAGER}),
     Action.CHANGE_SITE_STATE: frozenset({Role.MANAGER}),
     Action.GENERATE_LIST: frozenset({Role.STATISTICIAN}),
+    Action.JOIN_CEREMONY: _PARTIES,
+    Action.READ_CEREMONY: _PARTIES | {Role.ADMINISTRATOR},
     Action.APPROVE_LIST: _MAKERS,
     Action.ACTIVATE_LIST: frozenset({Role.MANAGER}),
     Action.READ_DESIGN: _MAKERS,
@@ -64,6 +70,7 @@ ALLOWED: dict[Action, frozenset[Role]] = {
     Action.READ_OWN_ENTRIES: _OVERSIGHT | {Role.PHYSICIAN},
     Action.READ_TOTALS: _OVERSIGHT | {Role.MANAGER},
     Action.CHANGE_USERS: frozenset({Role.ADMINISTRATOR}),
+    Action.LOG_DRILL: _OVERSIGHT | {Role.MANAGER},
     Action.RECOVER: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.DMC}),
     Action.CORRECT_CLOCK: frozenset({Role.ADMINISTRATOR}),
     Action.BACK_UP: frozenset({Role.ADMINISTRATOR}),

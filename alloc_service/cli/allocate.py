@@ -32,8 +32,7 @@ _RECEIPT = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Write the receipt to a new file: the proof that this allocation is in the signed log. "
-    "Beside it FILE.leaf gets the entry's hash. Neither names the arm.  "
-    "Example: --receipt p-001.receipt",
+    "It names no arm; `alloc receipt check` checks it.  Example: --receipt p-001.receipt",
 )
 
 
@@ -186,15 +185,9 @@ def _to_json(allocation: Allocation) -> Json:
 def _require_free(receipt: Path | None) -> None:
     if receipt is not None:
         files.require_free(receipt)
-        files.require_free(_beside(receipt))
 
 
 def _write_receipt(allocation: Allocation, receipt: Path | None) -> None:
     if receipt is not None:
         files.write_file(receipt, allocation.receipt.encode("utf-8"))
-        files.write_file(_beside(receipt), f"{allocation.leaf}\n".encode("ascii"))
-        screen.hint(f"The receipt is in {receipt}, the entry's leaf hash in {_beside(receipt)}.")
-
-
-def _beside(receipt: Path) -> Path:
-    return receipt.with_name(f"{receipt.name}.leaf")
+        screen.hint(f"The receipt is in {receipt}.")

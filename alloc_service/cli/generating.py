@@ -3,13 +3,19 @@
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 
 import click
 
 from alloc_service.cli import files, screen
 from alloc_service.cli.command import as_json, command
+from alloc_service.cli.custodians import (
+    keep_escrow,
+    prepare_folder,
+    read_custodians,
+    with_custodians,
+    write_files,
+)
 from alloc_service.cli.opening import open_service
 from alloc_service.cli.people import Claim, acts_as, sign_in
 from alloc_service.cli.progress import counting, waiting
@@ -18,8 +24,7 @@ from alloc_service.cli.trial import TEST_HELP, read_definition
 from alloc_service.core.design import Design
 from alloc_service.core.generate import generate as generate_list
 from alloc_service.core.seed import Seed
-from alloc_service.errors import OutputFileError
-from alloc_service.sealing.escrow import escrow_name, escrow_text, write_escrow
+from alloc_service.sealing.escrow import escrow_text, write_escrow
 from alloc_service.sealing.package import seal_list, write_package
 from alloc_service.services import lists
 from alloc_service.services.lists import SealedAndLogged
@@ -109,15 +114,7 @@ def may_be_offline(function: Callable[..., None]) -> Callable[..., None]:
     help="List number, if not the one in the definition; a further list has a number and a seed "
     "of its own.  Example: --list 2",
 )
-@click.option(
-    "--custodian",
-    "custodians",
-    required=True,
-    multiple=True,
-    metavar="NAME=KEY",
-    help="Three times: a custodian of the escrow and their public key, as `age-keygen` shows it. "
-    "Any two open the escrow together.  Example: --custodian dmc=age1…",
-)
+@with_custodians
 @click.option(
     "--escrow-dir",
     type=_FOLDER,
@@ -154,13 +151,13 @@ def generate(
     the escrow's files are the only place that keeps it. Whoever generates a list cannot approve
     it, and never enrols in its trial.
     """
-    named = _read_custodians(custodians)
+    named = read_custodians(custodians)
     design = read_definition(design_from, test).design(number)
     typed = None if seed_file is None else read_seed_text(seed_file)
-    _prepare_folder(escrow_dir, named)
+    prepare_folder(escrow_dir, named)
     if apart is None:
         made = _generate_here(design, named, typed, claim)
-        _keep_escrow(design, escrow_dir, made.escrow)
+        keep_escrow(design.trial, made, escrow_dir)
     else:
         made = _generate_offline(design, named, typed, apart, escrow_dir)
     _show(design, made, escrow_dir, apart, as_json)
@@ -188,42 +185,9 @@ def _generate_offline(
     generated = generate_list(design, seed)
     with counting("Sealing the slots", design.slots) as progress:
         sealed = seal_list(generated, apart.sealing_key, apart.origin, progress)
-    _write_escrow(escrow_dir, escrow)  # before the package: a list without its escrow is no list
+    write_files(escrow_dir, escrow)  # before the package: a list without its escrow is no list
     write_package(sealed, apart.out)
     return SealedAndLogged(sealed.list, sealed.root, escrow)
-
-
-def _prepare_folder(folder: Path, custodians: Mapping[str, str]) -> None:
-    """Make the escrow's folder, and refuse it now where its files would be in the way."""
-    files.make_folder(folder)
-    for first, second in combinations(sorted(custodians), 2):
-        files.require_free(folder / escrow_name(first, second))
-
-
-def _keep_escrow(design: Design, folder: Path, escrow: Mapping[str, bytes]) -> None:
-    try:
-        _write_escrow(folder, escrow)
-    except OutputFileError as error:
-        error.add_note(
-            f"The list is sealed and logged, and its escrow is kept in the database: download it "
-            f"with `alloc list escrow {design.trial} {design.list} --out FOLDER`."
-        )
-        raise
-
-
-def _write_escrow(folder: Path, escrow: Mapping[str, bytes]) -> None:
-    for name, data in escrow.items():
-        files.write_file(folder / name, data)
-
-
-def _read_custodians(given: tuple[str, ...]) -> dict[str, str]:
-    named = {}
-    for item in given:
-        name, equals, key = item.partition("=")
-        if not equals or name in named:
-            raise click.UsageError("--custodian is NAME=KEY, and each name stands once.")
-        named[name] = key
-    return named
 
 
 def _read_offline(

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from alloc_service.cli import files, screen
+from alloc_service.cli.coding import code
 from alloc_service.cli.command import command
 from alloc_service.cli.generating import generate
 from alloc_service.cli.opening import open_service
@@ -103,6 +104,7 @@ def activate(trial: str, number: int, claim: Claim) -> None:
 
 list_command.add_command(regenerate)
 list_command.add_command(verify)
+list_command.add_command(code)
 
 
 @command(

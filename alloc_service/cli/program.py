@@ -36,6 +36,7 @@ SECTIONS: Mapping[str, Mapping[str, Place]] = {
     "The trial and its lists": {
         "trial": Place(f"{_PACKAGE}.trial", "Check, create, pause, resume and close trials."),
         "site": Place(f"{_PACKAGE}.site", "Activate and pause sites."),
+        "ceremony": Place(f"{_PACKAGE}.ceremony", "Make a list's seed together with others."),
         "list": Place(f"{_PACKAGE}.lists", "Generate, approve, activate and check lists."),
         "design": Place(f"{_PACKAGE}.design", "Read the restricted design, for statisticians."),
     },
@@ -47,10 +48,12 @@ SECTIONS: Mapping[str, Mapping[str, Place]] = {
     },
     "Oversight": {
         "report": Place(f"{_PACKAGE}.report", "Count participants, with or without arms."),
+        "receipt": Place(f"{_PACKAGE}.receipt", "Check a receipt, without any service."),
         "log": Place(f"{_PACKAGE}.log", "Read, verify and export the audit log."),
     },
     "The machine": {
         "sealer": Place(f"{_PACKAGE}.sealer", "See why nothing opens, and recover."),
+        "drill": Place(f"{_PACKAGE}.drill", "Find out that a lost list could be had again."),
         "restore-enrolment": Place(
             f"{_PACKAGE}.restore_enrolment", "Enter a record again that a restore has lost."
         ),

@@ -17,10 +17,12 @@ from alloc_service.cli.people import Claim, acts_as, sign_in
 from alloc_service.cli.progress import counting, waiting
 from alloc_service.cli.source import FILE, Source, from_source, read_root
 from alloc_service.core.canon import Json
+from alloc_service.core.ceremony import CeremonyDocument, Share, combine
 from alloc_service.core.generate import GeneratedList
 from alloc_service.core.generate import generate as generate_list
 from alloc_service.core.listfile import check_csv, write_csv, write_redcap, write_redcap_key
-from alloc_service.errors import InputFileError, RootDiffersError
+from alloc_service.errors import CeremonyError, InputFileError, RootDiffersError
+from alloc_service.sealing.escrow import EscrowedList
 from alloc_service.services import lists, sealed_lists
 
 
@@ -86,6 +88,14 @@ class _Standard:
     is_flag=True,
     help="Write only the root, not the list.  Example: --root-only",
 )
+@click.option(
+    "--ceremony",
+    type=FILE,
+    metavar="FILE",
+    help="With --escrow: the announced document of the list's seed ceremony; the escrow's shares "
+    "must be those that the parties committed to, and give this seed.  "
+    "Example: --ceremony ceremony.json",
+)
 @acts_as
 def regenerate(
     *,
@@ -96,6 +106,7 @@ def regenerate(
     redcap_key: Path | None,
     names: tuple[str, ...],
     root_only: bool,
+    ceremony: Path | None,
     claim: Claim,
 ) -> None:
     """Make a list again from design and seed, and compare it with the sealed one.
@@ -109,6 +120,7 @@ def regenerate(
         files.require_free(redcap_key)
     wanted = None if root is None else read_root(root)
     secret = source.read()
+    document = None if ceremony is None else _require_ceremony(ceremony, secret)
     with waiting("Generating the list"):
         generated = generate_list(secret.design, secret.seed)
     screen.banner(generated.design.trial, err=True)
@@ -123,6 +135,9 @@ def regenerate(
         _compare_with_database(generated, trial, claim)
     if wanted is not None or trial is not None:
         screen.hint("The roots are equal: this is the sealed list.")
+    if document is not None:
+        told = f"{', '.join(document.parties)}, document {document.sha256}"
+        screen.hint(f"The seed is the one of the ceremony: {told}. Compare it with the log.")
 
 
 @command(
@@ -179,6 +194,23 @@ def verify(
         screen.checks(checks)
     if not well:
         refuse()
+
+
+def _require_ceremony(path: Path, secret: EscrowedList) -> CeremonyDocument:
+    """Return the document of the ceremony that gave a seed, after everything was found to fit.
+
+    Raises:
+        CeremonyError: Design, shares, beacon or seed are not the ceremony's; a party is named.
+    """
+    document = CeremonyDocument.from_bytes(files.read_file(path))
+    if document.design_sha256 != secret.design.sha256:
+        raise CeremonyError(rule="the ceremony was held for another design")
+    if len(secret.reveals) != len(document.parties):
+        raise CeremonyError(rule="the escrow has not a share of each party")
+    shares = dict(zip(document.parties, map(Share, secret.reveals), strict=True))
+    if combine(document, shares, secret.beacon or "") != secret.seed:
+        raise CeremonyError(rule="the shares and the beacon give another seed than this one")
+    return document
 
 
 def _write_list(

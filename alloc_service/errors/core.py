@@ -58,6 +58,23 @@ class SeedError(InputError):
     )
 
 
+class ShareError(InputError):
+    """A party's share of a seed is none."""
+
+    code = "bad-share"
+    text = (
+        "The share was refused: {rule}. Draw one with `alloc ceremony draw`, or roll a die a "
+        "hundred times."
+    )
+
+
+class CeremonyError(InputError):
+    """A seed ceremony breaks a rule of rac-seed/1."""
+
+    code = "bad-ceremony"
+    text = "The seed ceremony was refused: {rule}. See docs/ceremony.md."
+
+
 class TypedSeedError(AccessError):
     """A typed seed for a trial that is not a test."""
 

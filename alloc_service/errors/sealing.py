@@ -237,6 +237,13 @@ class AgeError(IntegrityError):
     text = "An age file, recipient or identity cannot be used: {rule}."
 
 
+class ShareFileError(InputError):
+    """A file of a party's share does not open, or holds no share."""
+
+    code = "bad-share-file"
+    text = "{name}: {rule}. Draw and wrap the share with `alloc ceremony draw` and `wrap` again."
+
+
 class EscrowError(IntegrityError):
     """An escrow file did not open, or does not hold an escrow text."""
 

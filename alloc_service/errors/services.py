@@ -207,6 +207,24 @@ class StratumExhaustedError(StateError):
     )
 
 
+class ReceiptLaterError(StateError):
+    """A site asks for a full receipt while the trial runs."""
+
+    code = "receipt-later"
+    text = (
+        "The full receipt of participant {participant} comes after the end: it tells the place "
+        "of the slot in its stratum, which helps to foresee others. Take the receipt without it "
+        "now; once the trial is closed, ask again."
+    )
+
+
+class DrillError(InputError):
+    """A drill's report cannot be logged."""
+
+    code = "bad-drill"
+    text = "The drill was refused: {rule}. Hold it with `alloc drill run` and log what that wrote."
+
+
 class NotAllocatedError(StateError):
     """There is nothing to read again."""
 

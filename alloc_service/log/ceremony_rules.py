@@ -1,9 +1,10 @@
-"""The rules of the seed ceremony `rac-seed/1`: commit, deposit, announce, beacon, or drop it.
+"""The rules of the seed ceremony `rac-seed/1`: commit, deposit, announce, beacon, reveal.
 
 A ceremony belongs to one list, whose design is frozen and which is not sealed. One runs at a
 time: the next begins when the one before was dropped, which stays in the log with its reason. A
-list whose ceremony was begun is sealed only once that ceremony is announced and every party has
-deposited; whether the beacon is awaited is in the announced document, not in the log.
+party is one person's, from its commitment to its reveal, and a person is one party's. A list
+whose ceremony was begun is sealed only once that is announced and every party has deposited;
+whether a beacon is awaited is in the announced document, not in the log.
 """
 
 from collections.abc import Mapping
@@ -50,17 +51,20 @@ def _seed_committed(state: LogState, entry: Entry, body: Body) -> None:
     demand(not ceremony.deposited, entry, f"{party} is too late: a party has deposited already")
     demand(party not in ceremony.commitments, entry, f"{party} has committed already")
     demand(commitment not in ceremony.hashes, entry, f"{party} repeats another's commitment")
+    other = ceremony.people.get(entry.actor_id)
+    demand(other is None, entry, f"{party} and {other} are one person")
     ceremony.commitments[party] = commitment
     ceremony.hashes.add(commitment)
+    ceremony.people[entry.actor_id] = party
     state.ceremonies[name] = ceremony
     frozen.ceremony = name
 
 
 def _seed_deposited(state: LogState, entry: Entry, body: Body) -> None:
     ceremony = _ceremony(state, entry, body)
-    demand(body["party"] in ceremony.commitments, entry, f"{body['party']} has not committed")
-    demand(body["party"] not in ceremony.deposited, entry, f"{body['party']} has deposited")
-    ceremony.deposited.add(body["party"])
+    party = _own_party(ceremony, entry, body)
+    demand(party not in ceremony.deposited, entry, f"{party} has deposited already")
+    ceremony.deposited.add(party)
 
 
 def _seed_announced(state: LogState, entry: Entry, body: Body) -> None:
@@ -78,10 +82,28 @@ def _seed_beacon(state: LogState, entry: Entry, body: Body) -> None:
     ceremony.beacon = body["value"]
 
 
+def _seed_revealed(state: LogState, entry: Entry, body: Body) -> None:
+    ceremony = _ceremony(state, entry, body)
+    party = _own_party(ceremony, entry, body)
+    demand(bool(ceremony.announced), entry, f"{party} is too early: nothing is announced")
+    _demand_deposits(ceremony, entry)
+    demand(party not in ceremony.revealed, entry, f"{party} has revealed already")
+    ceremony.revealed.add(party)
+
+
 def _seed_aborted(state: LogState, entry: Entry, body: Body) -> None:
     ceremony = _ceremony(state, entry, body)
     ceremony.aborted = True
     state.lists[ceremony.list].ceremony = ""
+
+
+def _own_party(ceremony: Ceremony, entry: Entry, body: Body) -> str:
+    """Return the party that an entry acts for: its person committed for it, and nobody else."""
+    party = str(body["party"])
+    demand(party in ceremony.commitments, entry, f"{party} has not committed")
+    own = ceremony.people.get(entry.actor_id) == party
+    demand(own, entry, f"another person committed for {party}")
+    return party
 
 
 def _demand_deposits(ceremony: Ceremony, entry: Entry) -> None:
@@ -95,5 +117,6 @@ CEREMONY_RULES: Final[Mapping[str, Rule]] = {
     "seed.deposited": _seed_deposited,
     "seed.announced": _seed_announced,
     "seed.beacon": _seed_beacon,
+    "seed.revealed": _seed_revealed,
     "seed.aborted": _seed_aborted,
 }

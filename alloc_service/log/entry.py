@@ -89,6 +89,7 @@ FIELDS: Mapping[str, tuple[Fields, ...]] = {
     "seed.deposited": ({"ceremony": NAME, "party": NAME},),
     "seed.announced": ({"ceremony": NAME, "list": LIST, "doc_sha256": HEX32},),
     "seed.beacon": ({"ceremony": NAME, "value": HEX32},),
+    "seed.revealed": ({"ceremony": NAME, "party": NAME},),
     "seed.aborted": ({"ceremony": NAME, "code": CODE},),
     "list.sealed": (
         {

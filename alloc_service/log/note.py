@@ -27,6 +27,7 @@ MOST_SIGNATURES = 100
 _NAME = re.compile(r"[^\s+\x00-\x1f\x7f\ud800-\udfff]{1,256}")
 _SIGNATURE = re.compile(rf"— ({_NAME.pattern}) ([A-Za-z0-9+/=]+)")
 _SIZE = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
+_NO_TEXT = re.compile(r"[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 _VKEY = re.compile(r"([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)", re.ASCII)
 
 
@@ -287,23 +288,39 @@ def _cosigned(text: str, time: int) -> bytes:
     return f"cosignature/v1\ntime {time}\n{text}".encode()
 
 
+def require_plain(text: str) -> None:
+    """Check that a note or a receipt is lines ended by LF, without a byte order mark.
+
+    Raises:
+        NoteError: It is not; the text names the first line that is wrong, from 1.
+    """
+    if text.startswith("\ufeff"):
+        raise NoteError(rule="line 1: it begins with a byte order mark")
+    found = _NO_TEXT.search(text)
+    if found is None:
+        return
+    line = text.count("\n", 0, found.start()) + 1
+    if found[0] == "\r":
+        raise NoteError(rule=f"line {line}: it ends in CR LF, not in LF alone")
+    raise NoteError(rule=f"line {line}: it holds a control character or a lone surrogate")
+
+
 def _split(note: str) -> tuple[str, list[tuple[str, bytes]]]:
-    if any((char < " " and char != "\n") or "\ud800" <= char <= "\udfff" for char in note):
-        raise NoteError(rule="it holds a control character or a lone surrogate")
+    require_plain(note)
     text, blank, block = note.rpartition("\n\n")
     if not blank or not block.endswith("\n"):
         raise NoteError(rule="it is not text, a blank line, and whole signature lines")
     lines = block[:-1].split("\n")
     if len(lines) > MOST_SIGNATURES:
         raise NoteError(rule=f"it holds more than {MOST_SIGNATURES} signatures")
-    return text + "\n", list(_signatures(lines))
+    return text + "\n", list(_signatures(lines, text.count("\n") + 3))
 
 
-def _signatures(lines: list[str]) -> Iterator[tuple[str, bytes]]:
-    for line in lines:
+def _signatures(lines: list[str], first: int) -> Iterator[tuple[str, bytes]]:
+    for number, line in enumerate(lines, first):
         match = _SIGNATURE.fullmatch(line)
         if match is None:
-            raise NoteError(rule="a signature line is spelled — name base64")
+            raise NoteError(rule=f"line {number}: a signature line is spelled — name base64")
         signed = decode_base64(match[2], "a signature")
         if len(signed) < 5:
             raise NoteError(rule="a signature is shorter than its key id")

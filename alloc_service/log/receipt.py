@@ -1,29 +1,38 @@
 """Receipts: `c2sp.org/tlog-proof@v1` of one entry, a proof that a person can keep and check.
 
 Lines: `c2sp.org/tlog-proof@v1`, optionally `extra <base64>`, `index <seq>`, the inclusion
-proof's hashes in base64, a blank line, and the signed checkpoint. The site's receipt during the
-trial has no extra: beside it the site keeps the entry's leaf hash alone, which tells no slot
-number. The full one holds in `extra` canonical JSON {"entry","opening","proof"}, and is for the
-data monitoring committee, and for the site after the end.
+proof's hashes in base64, a blank line, and the signed checkpoint. `extra` is one of
+
+- nothing: whoever checks it brings the entry's leaf hash;
+- 32 bytes: the entry's leaf hash. This is the site's receipt during the trial: it tells neither
+  arm nor slot number;
+- canonical JSON {"entry":base64,"opening":text,"proof":[HEX32,…]}: the full receipt, for the data
+  monitoring committee, and for the site after the end. `proof` leads from the opening's leaf to
+  the root of its list.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from alloc_service.core.canon import canon, parse_object
+from alloc_service.core.generate import Opening, leaf_index
 from alloc_service.core.merkle import verify_inclusion
-from alloc_service.errors import CanonError, NoteError
+from alloc_service.errors import CanonError, ListFileError, NoteError
+from alloc_service.log.entry import Entry, read_entry
 from alloc_service.log.note import (
     Checkpoint,
     Verifier,
     decode_base64,
     encode_base64,
     open_checkpoint,
+    open_cosigned,
+    require_plain,
 )
 
 HEADER = "c2sp.org/tlog-proof@v1"
 LONGEST_PROOF = 63
+LEAF_BYTES = 32
 
 _INDEX = re.compile(r"index (0|[1-9][0-9]{0,15})", re.ASCII)
 
@@ -61,10 +70,11 @@ class Receipt:
         Raises:
             NoteError: A line is not what the format demands.
         """
+        require_plain(text)
         head, blank, checkpoint = text.partition("\n\n")
         lines = head.split("\n")
         if not blank or lines.pop(0) != HEADER:
-            raise NoteError(rule=f"a receipt begins with {HEADER} and holds a checkpoint")
+            raise NoteError(rule=f"line 1: a receipt begins with {HEADER} and holds a checkpoint")
         extra = None
         if lines and lines[0].startswith("extra "):
             extra = decode_base64(lines.pop(0).removeprefix("extra "), "the receipt's extra")
@@ -119,3 +129,128 @@ def read_extra(extra: bytes) -> tuple[bytes, str, tuple[bytes, ...]]:
         raise NoteError(rule="the receipt's extra holds other than entry, opening and proof")
     siblings = tuple(bytes.fromhex(sibling) for sibling in hashes)
     return decode_base64(str(entry), "the receipt's entry"), str(opening), siblings
+
+
+@dataclass(frozen=True, slots=True)
+class ListRoot:
+    """What a list's `list.sealed` says of its tree, from a log that was verified.
+
+    Attributes:
+        root: 32 bytes.
+        slots: Of each stratum.
+    """
+
+    root: bytes
+    slots: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedReceipt:
+    """A receipt that was found good, and what was not there to check.
+
+    Attributes:
+        origin: Of the log.
+        size: Entries of the log that the checkpoint covers.
+        index: The entry's seq.
+        leaf: Its leaf hash, 32 bytes.
+        entry: The entry, in a full receipt alone.
+        opening: The opening of its slot, in a full receipt alone.
+        cosigners: Names of the known witnesses that have cosigned the checkpoint.
+        unchecked: What was not there to check, a sentence each.
+    """
+
+    origin: str
+    size: int
+    index: int
+    leaf: bytes
+    entry: Entry | None
+    opening: Opening | None
+    cosigners: tuple[str, ...]
+    unchecked: tuple[str, ...]
+
+
+def check_receipt(
+    text: str,
+    log: Verifier,
+    witnesses: Collection[Verifier] = (),
+    leaf: bytes | None = None,
+    sealed: ListRoot | None = None,
+) -> CheckedReceipt:
+    """Check a receipt from its text alone: no service and no network is asked.
+
+    Args:
+        text: The receipt.
+        log: The log's public key, from a source other than the receipt.
+        witnesses: Keys whose cosignatures must be there, and good.
+        leaf: The entry's leaf hash, where the receipt has none.
+        sealed: The list of a full receipt's slot; without it no full receipt is good.
+
+    Raises:
+        NoteError: A line is not what the format demands, a signature is bad, or the receipt and
+            the leaf that was brought are of two entries.
+        TreeError: The entry is not under the checkpoint's root, or the opening not under the
+            list's.
+        ListFileError: The list has no such slot.
+        EntryError: The entry of a full receipt is none.
+    """
+    receipt = Receipt.parse(text)
+    own, entry, opening, proof = _read_extra(receipt)
+    if leaf is not None and own not in {None, leaf}:
+        raise NoteError(rule="the receipt is of another entry than the leaf hash that was given")
+    wanted = own or leaf
+    if wanted is None:
+        raise NoteError(rule="the receipt has no leaf hash in it: give the one kept beside it")
+    checkpoint = receipt.verify(wanted, log, witnesses)
+    if entry is not None and opening is not None:
+        _require_opening(entry, opening, receipt.index)
+        _require_in_list(entry, opening, proof, sealed)
+    cosigners = open_cosigned(receipt.checkpoint, log, witnesses)[1]
+    for witness in witnesses:
+        if witness.name not in cosigners:
+            raise NoteError(rule=f"{witness.name} has not cosigned it")
+    unchecked = tuple(_list_unchecked(entry, cosigners))
+    return CheckedReceipt(
+        log.name, checkpoint.size, receipt.index, wanted, entry, opening, cosigners, unchecked
+    )
+
+
+def _read_extra(
+    receipt: Receipt,
+) -> tuple[bytes | None, Entry | None, Opening | None, tuple[bytes, ...]]:
+    if receipt.extra is None:
+        return None, None, None, ()
+    if len(receipt.extra) == LEAF_BYTES:
+        return receipt.extra, None, None, ()
+    data, text, proof = read_extra(receipt.extra)
+    try:
+        entry, opening = read_entry(data), Opening.parse(text)
+    except ListFileError as error:
+        raise NoteError(rule=f"the receipt's {error}".rstrip(".")) from None
+    return bytes.fromhex(entry.leaf), entry, opening, proof
+
+
+def _require_opening(entry: Entry, opening: Opening, index: int) -> None:
+    if entry.type != "slot.assigned" or entry.seq != index:
+        raise NoteError(rule=f"the receipt's entry is not the slot.assigned of seq {index}")
+    body = entry.body
+    same = (opening.stratum, opening.slot) == (body["stratum"], body["slot"])
+    if not same or opening.leaf.hex() != body["leaf"]:
+        raise NoteError(rule="the receipt's opening is not the one that its entry commits to")
+
+
+def _require_in_list(
+    entry: Entry, opening: Opening, proof: Sequence[bytes], sealed: ListRoot | None
+) -> None:
+    if sealed is None:
+        number = entry.body["list"]
+        rule = "a full receipt is good under its list's root alone: give root and slots of list "
+        raise NoteError(rule=f"{rule}{number}, as its list.sealed in the log says them")
+    index = leaf_index(sealed.slots, opening.stratum, opening.slot)
+    verify_inclusion(opening.leaf, index, sum(sealed.slots), proof, sealed.root)
+
+
+def _list_unchecked(entry: Entry | None, cosigners: Collection[str]) -> Iterator[str]:
+    if entry is None:
+        yield "The receipt holds no entry: it proves that the entry is there, not what it says."
+    if not cosigners:
+        yield "No known witness has cosigned it: the log's key alone vouches for the log."

@@ -1,6 +1,7 @@
 """A receipt checked offline, by a policy that comes from elsewhere.
 
-The site keeps beside its receipt the leaf hash of its entry, and gives both. A full receipt holds
+The site's receipt holds the leaf hash of its entry, or the site gives the one that it kept beside
+it. A full receipt holds
 the entry itself and the opening: then the entry's leaf is proved, the entry is read, and the
 opening must be the one that the entry's `slot.assigned` committed to.
 """
@@ -12,7 +13,7 @@ from alloc_service.log.entry import read_entry
 from alloc_service.log.evidence import EvidenceReport
 from alloc_service.log.note import open_cosigned
 from alloc_service.log.policy import NO_QUORUM, Policy
-from alloc_service.log.receipt import Receipt, read_extra
+from alloc_service.log.receipt import LEAF_BYTES, Receipt, read_extra
 
 WHERE = "receipt"
 
@@ -37,7 +38,10 @@ def verify_receipt(text: str, policy: Policy, leaf: bytes | None = None) -> Evid
     rule = f"its checkpoint lacks the cosignatures of the policy's quorum {policy.quorum}"
     _require(policy.is_met_by(cosigners), rule)
     checked, unchecked = [], []
-    if receipt.extra is not None:
+    if receipt.extra is not None and len(receipt.extra) == LEAF_BYTES:
+        _require(leaf in {None, receipt.extra}, "the leaf that was given is not the one in it")
+        leaf = receipt.extra
+    elif receipt.extra is not None:
         found = _check_extra(receipt)
         _require(leaf in {None, found}, "the leaf that was given is not that of its entry")
         leaf = found

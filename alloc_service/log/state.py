@@ -31,6 +31,9 @@ class Ceremony:
     Attributes:
         commitments: By party.
         hashes: The same commitments, so that a repeated one is found without a search.
+        people: For each person who committed, the party.
+        deposited: The parties whose shares lie with the escrow.
+        revealed: The parties whose shares were handed in.
         announced: HEX32 hash of the announced document, or "".
         beacon: HEX32 value of the beacon, or "".
     """
@@ -38,7 +41,9 @@ class Ceremony:
     list: int
     commitments: dict[str, str] = field(default_factory=dict)
     hashes: set[str] = field(default_factory=set)
+    people: dict[str, str] = field(default_factory=dict)
     deposited: set[str] = field(default_factory=set)
+    revealed: set[str] = field(default_factory=set)
     announced: str = ""
     beacon: str = ""
     aborted: bool = False

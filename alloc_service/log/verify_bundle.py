@@ -1523,6 +1523,7 @@ MOST_SIGNATURES = 100
 _note_NAME = re.compile(r"[^\s+\x00-\x1f\x7f\ud800-\udfff]{1,256}")
 _SIGNATURE = re.compile(rf"— ({_note_NAME.pattern}) ([A-Za-z0-9+/=]+)")
 _SIZE = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
+_NO_TEXT = re.compile(r"[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 _VKEY = re.compile(r"([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)", re.ASCII)
 
 
@@ -1729,23 +1730,39 @@ def _cosigned(text: str, time: int) -> bytes:
     return f"cosignature/v1\ntime {time}\n{text}".encode()
 
 
+def require_plain(text: str) -> None:
+    """Check that a note or a receipt is lines ended by LF, without a byte order mark.
+
+    Raises:
+        NoteError: It is not; the text names the first line that is wrong, from 1.
+    """
+    if text.startswith("\ufeff"):
+        raise NoteError(rule="line 1: it begins with a byte order mark")
+    found = _NO_TEXT.search(text)
+    if found is None:
+        return
+    line = text.count("\n", 0, found.start()) + 1
+    if found[0] == "\r":
+        raise NoteError(rule=f"line {line}: it ends in CR LF, not in LF alone")
+    raise NoteError(rule=f"line {line}: it holds a control character or a lone surrogate")
+
+
 def _split(note: str) -> tuple[str, list[tuple[str, bytes]]]:
-    if any((char < " " and char != "\n") or "\ud800" <= char <= "\udfff" for char in note):
-        raise NoteError(rule="it holds a control character or a lone surrogate")
+    require_plain(note)
     text, blank, block = note.rpartition("\n\n")
     if not blank or not block.endswith("\n"):
         raise NoteError(rule="it is not text, a blank line, and whole signature lines")
     lines = block[:-1].split("\n")
     if len(lines) > MOST_SIGNATURES:
         raise NoteError(rule=f"it holds more than {MOST_SIGNATURES} signatures")
-    return text + "\n", list(_signatures(lines))
+    return text + "\n", list(_signatures(lines, text.count("\n") + 3))
 
 
-def _signatures(lines: list[str]) -> Iterator[tuple[str, bytes]]:
-    for line in lines:
+def _signatures(lines: list[str], first: int) -> Iterator[tuple[str, bytes]]:
+    for number, line in enumerate(lines, first):
         match = _SIGNATURE.fullmatch(line)
         if match is None:
-            raise NoteError(rule="a signature line is spelled — name base64")
+            raise NoteError(rule=f"line {number}: a signature line is spelled — name base64")
         signed = decode_base64(match[2], "a signature")
         if len(signed) < 5:
             raise NoteError(rule="a signature is shorter than its key id")
@@ -1827,6 +1844,9 @@ class Ceremony:
     Attributes:
         commitments: By party.
         hashes: The same commitments, so that a repeated one is found without a search.
+        people: For each person who committed, the party.
+        deposited: The parties whose shares lie with the escrow.
+        revealed: The parties whose shares were handed in.
         announced: HEX32 hash of the announced document, or "".
         beacon: HEX32 value of the beacon, or "".
     """
@@ -1834,7 +1854,9 @@ class Ceremony:
     list: int
     commitments: dict[str, str] = field(default_factory=dict)
     hashes: set[str] = field(default_factory=set)
+    people: dict[str, str] = field(default_factory=dict)
     deposited: set[str] = field(default_factory=set)
+    revealed: set[str] = field(default_factory=set)
     announced: str = ""
     beacon: str = ""
     aborted: bool = False
@@ -2479,6 +2501,7 @@ FIELDS: Mapping[str, tuple[Fields, ...]] = {
     "seed.deposited": ({"ceremony": NAME, "party": NAME},),
     "seed.announced": ({"ceremony": NAME, "list": LIST, "doc_sha256": HEX32},),
     "seed.beacon": ({"ceremony": NAME, "value": HEX32},),
+    "seed.revealed": ({"ceremony": NAME, "party": NAME},),
     "seed.aborted": ({"ceremony": NAME, "code": CODE},),
     "list.sealed": (
         {
@@ -3082,12 +3105,13 @@ def sealed_of(state: LogState, entry: Entry, body: Body) -> ListState:
 # ------------------------------------------------------------------------------
 # alloc_service.log.ceremony_rules
 #
-# The rules of the seed ceremony `rac-seed/1`: commit, deposit, announce, beacon, or drop it.
+# The rules of the seed ceremony `rac-seed/1`: commit, deposit, announce, beacon, reveal.
 #
 # A ceremony belongs to one list, whose design is frozen and which is not sealed. One runs at a
 # time: the next begins when the one before was dropped, which stays in the log with its reason. A
-# list whose ceremony was begun is sealed only once that ceremony is announced and every party has
-# deposited; whether the beacon is awaited is in the announced document, not in the log.
+# party is one person's, from its commitment to its reveal, and a person is one party's. A list
+# whose ceremony was begun is sealed only once that is announced and every party has deposited;
+# whether a beacon is awaited is in the announced document, not in the log.
 
 
 def demand_ceremony_done(state: LogState, entry: Entry, body: Body) -> None:
@@ -3126,17 +3150,20 @@ def _seed_committed(state: LogState, entry: Entry, body: Body) -> None:
     demand(not ceremony.deposited, entry, f"{party} is too late: a party has deposited already")
     demand(party not in ceremony.commitments, entry, f"{party} has committed already")
     demand(commitment not in ceremony.hashes, entry, f"{party} repeats another's commitment")
+    other = ceremony.people.get(entry.actor_id)
+    demand(other is None, entry, f"{party} and {other} are one person")
     ceremony.commitments[party] = commitment
     ceremony.hashes.add(commitment)
+    ceremony.people[entry.actor_id] = party
     state.ceremonies[name] = ceremony
     frozen.ceremony = name
 
 
 def _seed_deposited(state: LogState, entry: Entry, body: Body) -> None:
     ceremony = _ceremony(state, entry, body)
-    demand(body["party"] in ceremony.commitments, entry, f"{body['party']} has not committed")
-    demand(body["party"] not in ceremony.deposited, entry, f"{body['party']} has deposited")
-    ceremony.deposited.add(body["party"])
+    party = _own_party(ceremony, entry, body)
+    demand(party not in ceremony.deposited, entry, f"{party} has deposited already")
+    ceremony.deposited.add(party)
 
 
 def _seed_announced(state: LogState, entry: Entry, body: Body) -> None:
@@ -3154,10 +3181,28 @@ def _seed_beacon(state: LogState, entry: Entry, body: Body) -> None:
     ceremony.beacon = body["value"]
 
 
+def _seed_revealed(state: LogState, entry: Entry, body: Body) -> None:
+    ceremony = _ceremony(state, entry, body)
+    party = _own_party(ceremony, entry, body)
+    demand(bool(ceremony.announced), entry, f"{party} is too early: nothing is announced")
+    _demand_deposits(ceremony, entry)
+    demand(party not in ceremony.revealed, entry, f"{party} has revealed already")
+    ceremony.revealed.add(party)
+
+
 def _seed_aborted(state: LogState, entry: Entry, body: Body) -> None:
     ceremony = _ceremony(state, entry, body)
     ceremony.aborted = True
     state.lists[ceremony.list].ceremony = ""
+
+
+def _own_party(ceremony: Ceremony, entry: Entry, body: Body) -> str:
+    """Return the party that an entry acts for: its person committed for it, and nobody else."""
+    party = str(body["party"])
+    demand(party in ceremony.commitments, entry, f"{party} has not committed")
+    own = ceremony.people.get(entry.actor_id) == party
+    demand(own, entry, f"another person committed for {party}")
+    return party
 
 
 def _demand_deposits(ceremony: Ceremony, entry: Entry) -> None:
@@ -3171,6 +3216,7 @@ CEREMONY_RULES: Final[Mapping[str, Rule]] = {
     "seed.deposited": _seed_deposited,
     "seed.announced": _seed_announced,
     "seed.beacon": _seed_beacon,
+    "seed.revealed": _seed_revealed,
     "seed.aborted": _seed_aborted,
 }
 
@@ -4036,14 +4082,19 @@ def _bundle_check_require(holds: bool, where: str, rule: str) -> None:
 # Receipts: `c2sp.org/tlog-proof@v1` of one entry, a proof that a person can keep and check.
 #
 # Lines: `c2sp.org/tlog-proof@v1`, optionally `extra <base64>`, `index <seq>`, the inclusion
-# proof's hashes in base64, a blank line, and the signed checkpoint. The site's receipt during the
-# trial has no extra: beside it the site keeps the entry's leaf hash alone, which tells no slot
-# number. The full one holds in `extra` canonical JSON {"entry","opening","proof"}, and is for the
-# data monitoring committee, and for the site after the end.
+# proof's hashes in base64, a blank line, and the signed checkpoint. `extra` is one of
+#
+# - nothing: whoever checks it brings the entry's leaf hash;
+# - 32 bytes: the entry's leaf hash. This is the site's receipt during the trial: it tells neither
+#   arm nor slot number;
+# - canonical JSON {"entry":base64,"opening":text,"proof":[HEX32,…]}: the full receipt, for the data
+#   monitoring committee, and for the site after the end. `proof` leads from the opening's leaf to
+#   the root of its list.
 
 
 HEADER = "c2sp.org/tlog-proof@v1"
 LONGEST_PROOF = 63
+LEAF_BYTES = 32
 
 
 _INDEX = re.compile(r"index (0|[1-9][0-9]{0,15})", re.ASCII)
@@ -4082,10 +4133,11 @@ class Receipt:
         Raises:
             NoteError: A line is not what the format demands.
         """
+        require_plain(text)
         head, blank, checkpoint = text.partition("\n\n")
         lines = head.split("\n")
         if not blank or lines.pop(0) != HEADER:
-            raise NoteError(rule=f"a receipt begins with {HEADER} and holds a checkpoint")
+            raise NoteError(rule=f"line 1: a receipt begins with {HEADER} and holds a checkpoint")
         extra = None
         if lines and lines[0].startswith("extra "):
             extra = decode_base64(lines.pop(0).removeprefix("extra "), "the receipt's extra")
@@ -4141,7 +4193,8 @@ def read_extra(extra: bytes) -> tuple[bytes, str, tuple[bytes, ...]]:
 #
 # A receipt checked offline, by a policy that comes from elsewhere.
 #
-# The site keeps beside its receipt the leaf hash of its entry, and gives both. A full receipt holds
+# The site's receipt holds the leaf hash of its entry, or the site gives the one that it kept beside
+# it. A full receipt holds
 # the entry itself and the opening: then the entry's leaf is proved, the entry is read, and the
 # opening must be the one that the entry's `slot.assigned` committed to.
 
@@ -4169,7 +4222,10 @@ def verify_receipt(text: str, policy: Policy, leaf: bytes | None = None) -> Evid
     rule = f"its checkpoint lacks the cosignatures of the policy's quorum {policy.quorum}"
     _receipt_check_require(policy.is_met_by(cosigners), rule)
     checked, unchecked = [], []
-    if receipt.extra is not None:
+    if receipt.extra is not None and len(receipt.extra) == LEAF_BYTES:
+        _receipt_check_require(leaf in {None, receipt.extra}, "the leaf that was given is not the one in it")
+        leaf = receipt.extra
+    elif receipt.extra is not None:
         found = _check_extra(receipt)
         _receipt_check_require(leaf in {None, found}, "the leaf that was given is not that of its entry")
         leaf = found

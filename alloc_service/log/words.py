@@ -16,6 +16,7 @@ SENTENCES: Mapping[str, str] = {
     "seed.deposited": "deposited {party}'s share of the seed with the escrow",
     "seed.announced": "announced the seed ceremony {ceremony} of list {list}",
     "seed.beacon": "took the public random value of the ceremony {ceremony}",
+    "seed.revealed": "handed in {party}'s share for the ceremony {ceremony}, encrypted",
     "seed.aborted": "broke off the seed ceremony {ceremony} ({code})",
     "list.sealed": "sealed list {list} (root {root})",
     "list.approved": "approved list {list} (root regenerated and compared: {root_checked})",

@@ -46,6 +46,15 @@ def read_identity(text: str) -> str:
         raise AgeError(rule="this is no X25519 identity, AGE-SECRET-KEY-1…") from None
 
 
+def recipient_of(identity: str) -> str:
+    """Return the recipient of an identity, or of the text of an identity file.
+
+    Raises:
+        AgeError: The text holds no X25519 identity, or more than one.
+    """
+    return str(pyrage.x25519.Identity.from_str(read_identity(identity)).to_public())
+
+
 def make_identity() -> tuple[str, str]:
     """Return a new X25519 identity and its recipient, for a demonstration or a benchmark.
 

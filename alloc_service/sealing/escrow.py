@@ -135,18 +135,26 @@ def write_escrow(text: bytes, custodians: Mapping[str, str]) -> dict[str, bytes]
         CustodiansError: Not three names, an odd name, no recipient, or one for two names.
     """
     parse_escrow_text(text)
-    recipients = _require_custodians(custodians)
-    return {
-        escrow_name(first, second): age.encrypt_to(
-            recipients[first], age.encrypt_to(recipients[second], text)
-        )
-        for first, second in combinations(sorted(recipients), 2)
-    }
+    files = encrypt_to_pairs(text, require_custodians(custodians))
+    return {escrow_name(*pair): data for pair, data in files.items()}
 
 
 def escrow_name(first: str, second: str) -> str:
     """Return the file name of a pair; the outer layer is for the first."""
-    return f"seed.{first}+{second}.age"
+    return f"seed.{pair_name(first, second)}"
+
+
+def pair_name(first: str, second: str) -> str:
+    """Return what the names of a pair's files end in."""
+    return f"{first}+{second}.age"
+
+
+def encrypt_to_pairs(text: bytes, recipients: Mapping[str, str]) -> dict[tuple[str, str], bytes]:
+    """Return a text for each pair of custodians; the outer layer is the first's."""
+    return {
+        (first, second): age.encrypt_to(recipients[first], age.encrypt_to(recipients[second], text))
+        for first, second in combinations(sorted(recipients), 2)
+    }
 
 
 def open_escrow(data: bytes, identity_a: str, identity_b: str, name: str = "file") -> EscrowedList:
@@ -161,9 +169,17 @@ def open_escrow(data: bytes, identity_a: str, identity_b: str, name: str = "file
     Raises:
         EscrowError: A layer did not open, and whose; or it holds no escrow text.
     """
+    return parse_escrow_text(open_for_two(data, identity_a, identity_b, name), name)
+
+
+def open_for_two(data: bytes, identity_a: str, identity_b: str, name: str) -> bytes:
+    """Return what a pair's file holds, opened with both identities.
+
+    Raises:
+        EscrowError: A layer did not open, and whose.
+    """
     inner = _open_layer(data, identity_a, name, "outer layer, for the custodian named first")
-    text = _open_layer(inner, identity_b, name, "inner layer, for the custodian named second")
-    return parse_escrow_text(text, name)
+    return _open_layer(inner, identity_b, name, "inner layer, for the custodian named second")
 
 
 def _open_layer(data: bytes, identity: str, name: str, layer: str) -> bytes:
@@ -175,8 +191,12 @@ def _open_layer(data: bytes, identity: str, name: str, layer: str) -> bytes:
         ) from None
 
 
-def _require_custodians(custodians: Mapping[str, str]) -> dict[str, str]:
-    """Return each custodian's recipient in its one spelling."""
+def require_custodians(custodians: Mapping[str, str]) -> dict[str, str]:
+    """Return each custodian's recipient in its one spelling.
+
+    Raises:
+        CustodiansError: Not three names, an odd name, no recipient, or one for two names.
+    """
     if len(custodians) != CUSTODIANS:
         raise CustodiansError(rule=f"there must be {CUSTODIANS}, any two of whom open the escrow")
     recipients = {}

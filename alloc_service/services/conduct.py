@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from alloc_service.errors import UnknownRecordError
 from alloc_service.log.entry import Entry
 from alloc_service.permissions import Action
-from alloc_service.services import accounts, audit, enrolments
+from alloc_service.services import accounts, audit, drills, enrolments
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 
@@ -40,12 +40,14 @@ class ListStanding:
         state: The furthest that it came: frozen, sealed, approved, active or retired.
         approved: Whether somebody approved it.
         regenerated: Whether it was regenerated and compared before it was approved.
+        drill_due: Whether the last good drill is older than 90 days, or there was none.
     """
 
     number: int
     state: str
     approved: bool
     regenerated: bool
+    drill_due: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,13 @@ def read_conduct(deps: Deps, person: Person, trial_id: str) -> Conduct:
             for site in definition.sites
         ),
         lists=tuple(
-            ListStanding(number, known.step, bool(known.approved_by), known.root_checked)
+            ListStanding(
+                number,
+                known.step,
+                bool(known.approved_by),
+                known.root_checked,
+                drills.is_due(known, deps.clock()),
+            )
             for number, known in sorted(state.lists.items())
         ),
     )

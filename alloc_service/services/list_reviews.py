@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from alloc_service.log.entry import Entry
 from alloc_service.log.state import ListState
 from alloc_service.permissions import Action
-from alloc_service.services import accounts, audit
+from alloc_service.services import accounts, audit, drills
 from alloc_service.services.accounts import Person
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
@@ -39,6 +39,8 @@ class ListReview:
         root_checked: Whether who approved it had made the list again and compared its root.
         regenerated: The last time that a regeneration was logged, or none.
         escrow: Names of the escrow's files that are kept here.
+        drilled_at: When the last drill was held in which all was well, as the log writes it.
+        drill_due: Whether the last good drill is older than 90 days, or there was none.
     """
 
     number: int
@@ -49,6 +51,8 @@ class ListReview:
     root_checked: bool
     regenerated: Regeneration | None
     escrow: tuple[str, ...]
+    drilled_at: str
+    drill_due: bool
 
 
 def read_reviews(deps: Deps, person: Person, trial_id: str) -> tuple[ListReview, ...]:
@@ -83,6 +87,8 @@ def read_reviews(deps: Deps, person: Person, trial_id: str) -> tuple[ListReview,
             root_checked=known.root_checked,
             regenerated=last.get(number),
             escrow=escrow[number],
+            drilled_at=known.drilled_at,
+            drill_due=drills.is_due(known, deps.clock()),
         )
         for number, known in sorted(state.lists.items())
     )

@@ -5,7 +5,7 @@ its escrow, encrypted to three custodians, and its seed is forgotten when the ca
 package made offline brings no seed at all. Activation test-opens every blob first.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from alloc_service.core.canon import Json
@@ -70,14 +70,13 @@ def generate(
         RuleError: The list number or the design was used before.
     """
     seed = Seed.fresh() if typed_seed is None else Seed.typed(typed_seed, design)
-    ratios = {arm.code: arm.ratio for arm in design.arms}
     with deps.database.read() as session:  # before the work, which is long
         accounts.require(session, person, Action.GENERATE_LIST, design.trial)
-        _require_of_trial(session, design.trial, design.strata, ratios)
+        require_of_trial(session, design)
     origin = audit.origin_of(deps.host, design.trial)
     escrow = write_escrow(escrow_text(design, seed), custodians)
     sealed = seal_list(generate_list(design, seed), deps.sealer.public_key, origin)
-    _store(deps, person, sealed, ratios, escrow)
+    store(deps, person, sealed, escrow)
     return SealedAndLogged(sealed.list, sealed.root, escrow)
 
 
@@ -94,7 +93,7 @@ def import_package(deps: Deps, person: Person, sealed: SealedList) -> SealedAndL
     """
     if sealed.origin != audit.origin_of(deps.host, sealed.trial):
         raise DesignMismatchError(what="log", rule=f"the package is of {sealed.origin}")
-    _store(deps, person, sealed, None, {})
+    store(deps, person, sealed, {})
     return SealedAndLogged(sealed.list, sealed.root, {})
 
 
@@ -213,6 +212,25 @@ def read_design(deps: Deps, person: Person, trial_id: str, number: int) -> Desig
     return deps.sealer.open_design(audit.origin_of(deps.host, trial_id), entry.seq, sealed)
 
 
+def read_frozen_design(deps: Deps, person: Person, trial_id: str, number: int) -> Design:
+    """Open a design that was frozen before its list was made, after the look is logged.
+
+    Raises:
+        NotAllowedError: The person is no statistician of this trial now.
+        UnknownRecordError: No design was frozen for this list.
+        IntegrityError: The sealed design is not the one that was frozen.
+    """
+    with audit.writing(deps, trial_id) as tx:
+        log = audit.open_log(deps, tx, trial_id)
+        actor = accounts.require(tx, person, Action.READ_DESIGN, trial_id)
+        frozen = queries.find_frozen_design(tx, trial_id, number)
+        if frozen is None:
+            raise UnknownRecordError(what=f"frozen design of trial {trial_id}, list", name=number)
+        sealed = frozen.design_sealed
+        entry = log.append("design.read", actor, {"list": number})
+    return deps.sealer.open_design(audit.origin_of(deps.host, trial_id), entry.seq, sealed)
+
+
 def log_regeneration(deps: Deps, person: Person, trial_id: str, number: int, root: str) -> bool:
     """Compare a regenerated root with the sealed one, and log the result, whichever it is."""
     with audit.writing(deps, trial_id) as tx:
@@ -233,47 +251,73 @@ def _split(blobs: bytearray) -> Iterator[bytes]:
     return (bytes(blobs[at : at + BLOB_BYTES]) for at in range(0, len(blobs), BLOB_BYTES))
 
 
-def _store(
+def store(
     deps: Deps,
     person: Person,
     sealed: SealedList,
-    ratios: Mapping[str, int] | None,
     escrow: Mapping[str, bytes],
+    also: Callable[[Transaction], None] = lambda _tx: None,
 ) -> None:
+    """Log and keep a list that was sealed just now; its design is frozen with it, or was before.
+
+    Args:
+        deps: The service's.
+        person: A statistician of the trial.
+        sealed: The list.
+        escrow: Its escrow's files by name.
+        also: What is done in the same transaction.
+
+    Raises:
+        NotAllowedError: The person is no statistician of this trial now.
+        DesignMismatchError: Its strata are not the trial's.
+        SealedListError: It is sealed to another key.
+        RuleError: Another design was frozen for it, or its ceremony is not complete.
+    """
     trial_id = sealed.trial
     with audit.writing(deps, trial_id) as tx:
         log = audit.open_log(deps, tx, trial_id)
         actor = accounts.require(tx, person, Action.GENERATE_LIST, trial_id)
-        _require_of_trial(tx, trial_id, sealed.strata, ratios)
+        _require_strata(tx, trial_id, sealed.strata)
         if sealed.kid != deps.sealer.kid:
             raise SealedListError(
                 where="kid", rule=f"it is sealed to another key than {deps.sealer.kid}"
             )
         frozen: dict[str, Json] = {"list": sealed.list, "design_sha256": sealed.design_sha256}
-        log.append("design.frozen", actor, frozen)
-        facts: dict[str, Json] = {
-            **frozen,
-            "kid": sealed.kid,
-            "root": sealed.root,
-            "sealing": 1,
-            "slots": list(sealed.slots),
-            "wrap_sha256": sealed.wrap_sha256,
-        }
-        log.append("list.sealed", actor, facts)
+        known = log.state.lists.get(sealed.list)
+        if known is None or known.design_sha256 != sealed.design_sha256:
+            log.append("design.frozen", actor, frozen)
+        log.append("list.sealed", actor, frozen | _sealing_facts(sealed))
         _add_rows(deps, tx, sealed, escrow)
+        also(tx)
 
 
-def _require_of_trial(
-    session: Reading,
-    trial_id: str,
-    strata: Sequence[Stratum],
-    ratios: Mapping[str, int] | None,
-) -> None:
-    definition = enrolments.definition_of(session, trial_id)
-    if tuple(stratum.code for stratum in strata) != definition.strata:
-        raise DesignMismatchError(what="strata", rule="they are not the trial's, in its order")
-    if ratios is not None and ratios != {arm.code: arm.ratio for arm in definition.arms}:
+def require_of_trial(session: Reading, design: Design) -> None:
+    """Check that a design's strata and arms are its trial's.
+
+    Raises:
+        DesignMismatchError: They are not.
+    """
+    _require_strata(session, design.trial, design.strata)
+    definition = enrolments.definition_of(session, design.trial)
+    ratios = {arm.code: arm.ratio for arm in definition.arms}
+    if {arm.code: arm.ratio for arm in design.arms} != ratios:
         raise DesignMismatchError(what="arms", rule="they are not the trial's, in their ratio")
+
+
+def _require_strata(session: Reading, trial_id: str, strata: Sequence[Stratum]) -> None:
+    codes = enrolments.definition_of(session, trial_id).strata
+    if tuple(stratum.code for stratum in strata) != codes:
+        raise DesignMismatchError(what="strata", rule="they are not the trial's, in its order")
+
+
+def _sealing_facts(sealed: SealedList) -> dict[str, Json]:
+    return {
+        "kid": sealed.kid,
+        "root": sealed.root,
+        "sealing": 1,
+        "slots": list(sealed.slots),
+        "wrap_sha256": sealed.wrap_sha256,
+    }
 
 
 def _add_rows(deps: Deps, tx: Transaction, sealed: SealedList, escrow: Mapping[str, bytes]) -> None:

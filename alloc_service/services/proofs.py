@@ -1,6 +1,6 @@
 """Proofs to keep: the log signed as it is now, and where an entry stands in it."""
 
-from alloc_service.core.merkle import inclusion_proof
+from alloc_service.core.merkle import inclusion_proof, leaf_hash
 from alloc_service.log.receipt import Receipt
 from alloc_service.services import audit
 from alloc_service.services.deps import Deps, SignedCheckpoint
@@ -42,7 +42,7 @@ def prove_entry(deps: Deps, trial_id: str, seq: int) -> str:
 
 
 def receipt_of(session: Reading, trial_id: str, seq: int, signed: SignedCheckpoint) -> Receipt:
-    """Return the site's receipt of an entry: its proof under a signed checkpoint.
+    """Return the site's receipt of an entry: its leaf, and its proof under a signed checkpoint.
 
     Args:
         session: A read that began after the checkpoint was signed.
@@ -53,4 +53,5 @@ def receipt_of(session: Reading, trial_id: str, seq: int, signed: SignedCheckpoi
     proof = inclusion_proof(
         seq, signed.size, lambda places: queries.read_log_nodes(session, trial_id, places)
     )
-    return Receipt(seq, tuple(proof), signed.note)
+    leaf = leaf_hash(queries.read_entry(session, trial_id, seq).data)
+    return Receipt(seq, tuple(proof), signed.note, leaf)

@@ -339,7 +339,7 @@ def _prove(deps: Deps, spent: _Spent, signed: SignedCheckpoint) -> Receipt:
     """Return the receipt of the assignment, after its proof was found to lead to the checkpoint."""
     seq, leaf = spent.assigned.seq, bytes.fromhex(spent.assigned.leaf)
     if spent.entry.seq == seq and signed.size == seq + 1:
-        receipt = Receipt(seq, spent.path, signed.note)
+        receipt = Receipt(seq, spent.path, signed.note, leaf)
     else:  # others were faster, or it was assigned before
         with deps.database.read() as session:
             receipt = proofs.receipt_of(session, spent.row.trial_id, seq, signed)

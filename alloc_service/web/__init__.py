@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from alloc_service.errors import RefusalError
 from alloc_service.web import (
     account,
+    ceremonies,
     conduct,
     context,
     designs,
@@ -23,6 +24,7 @@ from alloc_service.web import (
     installation,
     oversight,
     participants,
+    receipts,
     users,
 )
 
@@ -32,7 +34,9 @@ _PAGES = (
     front.pages,
     account.pages,
     participants.pages,
+    receipts.pages,
     designs.pages,
+    ceremonies.pages,
     oversight.pages,
     figures.pages,
     conduct.pages,

@@ -12,13 +12,14 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from alloc_service.core.design import BlockSize, Design
+from alloc_service.core.design import Design
 from alloc_service.errors import (
     AccessError,
     AgeError,
     EscrowError,
     InputError,
     RootMismatchError,
+    RuleError,
     SealedListError,
     TooManyTriesError,
     UnknownRecordError,
@@ -27,18 +28,22 @@ from alloc_service.login import allow, deps_here, person_here, prove_here
 from alloc_service.permissions import Action
 from alloc_service.sealing.envelope import HEX32
 from alloc_service.sealing.package import read_package_bytes
-from alloc_service.services import escrow_files, lists, lookups, own_lists
+from alloc_service.services import ceremonies, escrow_files, lists, lookups, own_lists
 from alloc_service.stats.balance import StrataLevel
 from alloc_service.stats.plots import draw_final_difference, draw_guess_rate
 from alloc_service.stats.report import DesignReport, describe
 from alloc_service.trial.definition import TrialDefinition
+from alloc_service.web.design_form import (
+    BLOCK_TYPES,
+    CUSTODIANS,
+    read_custodians,
+    read_design_form,
+)
 from alloc_service.web.pictures import draw_inline
 from alloc_service.web.words import tell
 
 pages = Blueprint("designs", __name__, url_prefix="/trials/<trial:trial>/lists")
 
-BLOCK_TYPES = 4
-CUSTODIANS = 3
 _SLOTS_SHOWN = 40
 _VERDICTS = {
     StrataLevel.FINE: "The strata are few enough for so many participants.",
@@ -90,7 +95,7 @@ def new(trial: str) -> ResponseReturnValue:
 def weigh(trial: str) -> ResponseReturnValue:
     """Show what a design does, before anything is generated."""
     definition = lookups.read_definition(deps_here(), trial)
-    design, errors = _read_design(definition, request.form)
+    design, errors = read_design_form(definition, request.form)
     if design is None:
         return _show_new(trial, request.form, errors), 422
     return _show_new(trial, request.form, {}, _weigh(definition, design)), 200
@@ -101,20 +106,38 @@ def weigh(trial: str) -> ResponseReturnValue:
 def generate(trial: str) -> ResponseReturnValue:
     """Generate, seal and log a list; its seed goes to the custodians alone, and is forgotten."""
     definition, form = lookups.read_definition(deps_here(), trial), request.form
-    design, errors = _read_design(definition, form)
+    design, errors = read_design_form(definition, form)
     if design is None:
         return _show_new(trial, form, errors), 422
-    named = range(1, CUSTODIANS + 1)
-    pairs = [(form.get(f"name{at}", "").strip(), form.get(f"key{at}", "").strip()) for at in named]
-    weighed = _weigh(definition, design)
-    if len({name for name, _key in pairs}) < CUSTODIANS:
-        told = {"name1": _("Custodians: each of the three has a name of their own.")}
-        return _show_new(trial, form, told, weighed), 422
+    custodians, told = read_custodians(form)
+    if told:
+        return _show_new(trial, form, told, _weigh(definition, design)), 422
     try:
-        made = lists.generate(deps_here(), person_here(), design, dict(pairs))
+        made = lists.generate(deps_here(), person_here(), design, custodians)
     except (InputError, EscrowError, AgeError) as error:
+        weighed = _weigh(definition, design)
         return _show_new(trial, form, {"name1": tell(error)}, weighed), 422
     return render_template("list_made.html", made=made, escrow=sorted(made.escrow))
+
+
+@pages.post("/freeze")
+@allow(Action.GENERATE_LIST)
+def freeze(trial: str) -> ResponseReturnValue:
+    """Freeze the design and open a seed ceremony; the design is shown once more, to be kept."""
+    definition, form = lookups.read_definition(deps_here(), trial), request.form
+    design, errors = read_design_form(definition, form)
+    if design is None:
+        return _show_new(trial, form, errors), 422
+    custodians, told = read_custodians(form, "ceremony-")
+    if told:
+        return _show_new(trial, form, told, _weigh(definition, design)), 422
+    keys = ceremonies.Keys(form.get("recipient", "").strip(), custodians)
+    try:
+        ceremonies.freeze(deps_here(), person_here(), design, keys)
+    except (InputError, EscrowError, AgeError, RuleError) as error:
+        field = "recipient" if isinstance(error, AgeError) else "ceremony-name1"
+        return _show_new(trial, form, {field: tell(error)}, _weigh(definition, design)), 422
+    return render_template("ceremony_frozen.html", design=design)
 
 
 @pages.post("/import")
@@ -185,36 +208,6 @@ def confirm_escrow(trial: str, number: int) -> ResponseReturnValue:
     count = escrow_files.confirm(deps_here(), person_here(), trial, number)
     gone = count >= escrow_files.NEEDED
     return render_template("escrow_confirmed.html", number=number, gone=gone)
-
-
-def _read_design(
-    definition: TrialDefinition, form: Mapping[str, str]
-) -> tuple[Design | None, dict[str, str]]:
-    """Return the design that a form asks for, or what is wrong with it, by field."""
-    errors: dict[str, str] = {}
-    number = _read_whole(form, "number", _("List number"), errors)
-    slots = _read_whole(form, "slots", _("Slots a stratum"), errors)
-    blocks = []
-    for at in range(1, BLOCK_TYPES + 1):
-        if not (form.get(f"size{at}", "").strip() or form.get(f"weight{at}", "").strip()):
-            continue
-        size = _read_whole(form, f"size{at}", _("Block size %(at)s", at=at), errors)
-        weight = _read_whole(form, f"weight{at}", _("Weight %(at)s", at=at), errors)
-        blocks.append(BlockSize(size, weight))
-    if errors:
-        return None, errors
-    try:
-        return definition.design_of(number, blocks, slots), {}
-    except InputError as error:
-        return None, {"size1": tell(error)}
-
-
-def _read_whole(form: Mapping[str, str], field: str, label: str, errors: dict[str, str]) -> int:
-    text = form.get(field, "").strip()
-    if text.isascii() and text.isdecimal() and 1 <= int(text[:8]) <= 1_000_000 and len(text) < 8:
-        return int(text)
-    errors[field] = _("%(label)s: write a whole number from 1 on.", label=label)
-    return 1
 
 
 def _weigh(definition: TrialDefinition, design: Design) -> Weighed:

@@ -85,6 +85,7 @@ def _jobs(trial: str, grants: tuple[Grant, ...]) -> list[tuple[str, str]]:
     ]
     further: list[tuple[Action, str, str]] = [
         (Action.APPROVE_LIST, "designs.list_lists", _("Lists")),
+        (Action.READ_CEREMONY, "ceremonies.list_ceremonies", _("Seed ceremonies")),
         (Action.READ_TOTALS, "figures.totals", _("Totals and forecast")),
         (Action.READ_ARMS, "figures.ask_arms", _("Counts by arm")),
         (Action.READ_OWN_ENTRIES, "oversight.read_log", _("Audit log")),

@@ -57,7 +57,12 @@ def read_entry(trial: str, seq: int) -> ResponseReturnValue:
     found = log_pages.read_exact_entry(deps_here(), person_here(), trial, seq)
     exact = found.data.decode("utf-8", "backslashreplace")
     return render_template(
-        "entry.html", trial=trial, entry=_tell(found.shown), exact=exact, leaf=found.leaf
+        "entry.html",
+        trial=trial,
+        entry=_tell(found.shown),
+        exact=exact,
+        leaf=found.leaf,
+        enrolment=_allocated(found.shown),
     )
 
 
@@ -154,6 +159,14 @@ def _tell(entry: ShownEntry) -> dict[str, object]:
         "sentence": describe(told, say),
         "fault": say(entry.fault),
     }
+
+
+def _allocated(entry: ShownEntry) -> str:
+    """Return the enrolment that an entry assigns a slot to, or ""."""
+    told = entry.told or {}
+    body = told.get("body")
+    assigns = told.get("type") == "slot.assigned" and isinstance(body, Mapping)
+    return str(body["enrolment"]) if assigns and isinstance(body, Mapping) else ""
 
 
 def _read_filters(typed: Mapping[str, str]) -> tuple[dict[str, str], date | None, date | None]:

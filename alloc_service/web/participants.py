@@ -5,16 +5,14 @@ to a POST alone, in a page whose length is the same for every arm.
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from markupsafe import escape
 
 from alloc_service.errors import (
     InputError,
@@ -28,19 +26,18 @@ from alloc_service.errors import (
 )
 from alloc_service.login import allow, browser_here, deps_here, person_here
 from alloc_service.permissions import Action
-from alloc_service.services import audit, enrolments, lookups, participants, reveal, throttle
+from alloc_service.services import enrolments, lookups, participants, reveal, throttle
 from alloc_service.services.enrolments import Typed
 from alloc_service.services.lookups import RecordToCheck
-from alloc_service.services.reveal import Allocation
 from alloc_service.trial.consent import find_offsets, is_time, write_offset
 from alloc_service.trial.definition import TrialDefinition
 from alloc_service.trial.questions import NumberQuestion
+from alloc_service.web.allocation import show_allocation
 from alloc_service.web.reading import read_number
 from alloc_service.web.words import say, tell
 
 pages = Blueprint("participants", __name__)
 
-_PADDING = 1_024
 # In the order of the page, in which its summary tells what is wrong.
 _CONSENT_FIELDS = (
     "participant", "consent_day", "consent_hour", "consent_offset", "consent_version",
@@ -199,24 +196,14 @@ def request_allocation(enrolment: UUID) -> ResponseReturnValue:
         return _show_check(_record(enrolment), username, {"password": tell(error)}), 403
     except TooManyTriesError as error:
         return _show_check(_record(enrolment), username, {"password": tell(error)}), 429
-    return _show_allocation(reveal.reveal(deps_here(), person_here(), enrolment, signature))
+    return show_allocation(reveal.reveal(deps_here(), person_here(), enrolment, signature))
 
 
 @pages.post("/enrolments/<uuid:enrolment>/allocation/again")
 @allow(Action.REQUEST_ALLOCATION)
 def show_again(enrolment: UUID) -> ResponseReturnValue:
     """Show an allocation again, and log the look."""
-    return _show_allocation(reveal.read_again(deps_here(), person_here(), enrolment))
-
-
-@pages.post("/enrolments/<uuid:enrolment>/receipt")
-@allow(Action.REQUEST_ALLOCATION)
-def receipt(enrolment: UUID) -> ResponseReturnValue:
-    """Give the receipt of an allocation as a file; it names no arm."""
-    number, text = participants.read_receipt(deps_here(), person_here(), enrolment)
-    answer = Response(text, mimetype="text/plain")
-    answer.headers.set("Content-Disposition", "attachment", filename=f"{number}.receipt")
-    return answer
+    return show_allocation(reveal.read_again(deps_here(), person_here(), enrolment))
 
 
 def _record(enrolment: UUID) -> RecordToCheck:
@@ -358,29 +345,3 @@ def _show_check(record: RecordToCheck, username: str, errors: Mapping[str, str])
         results={item.code: item.status for item in record.eligibility.results},
         meaning=_(enrolments.MEANING),
     )  # fmt: skip
-
-
-def _show_allocation(allocation: Allocation) -> Response:
-    """Return the page of an allocation, as long as it would be for the arm with most to say."""
-    definition = allocation.definition
-    page = render_template(
-        "allocation.html",
-        definition=definition, allocation=allocation, shown_at=deps_here().clock(),
-    ).encode()  # fmt: skip
-    longest = max(_length(arm.code, arm.label, arm.instruction) for arm in definition.arms)
-    own = _length(allocation.arm, allocation.label, allocation.instruction)
-    whole = len(page) - own + longest
-    answer = make_response(page.ljust(-(-whole // _PADDING) * _PADDING))
-    deps, trial = deps_here(), allocation.trial
-
-    @answer.call_on_close
-    def store() -> None:
-        with suppress(RefusalError):  # the next one stores it
-            audit.store_checkpoint(deps, trial)
-
-    return answer
-
-
-def _length(*texts: str) -> int:
-    """Return how many bytes texts take in a page, in which each stands once."""
-    return sum(len(escape(text).encode()) for text in texts)

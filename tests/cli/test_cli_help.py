@@ -23,7 +23,7 @@ COMMANDS_THAT_LIVE_NEEDS = {
     "list verify", "list reseal", "list escrow", "enrol", "amend", "allocate", "allocation show",
     "log show", "log export", "log correct-clock", "user add", "user password", "user reset",
     "user disable", "user drop-factor", "quickstart", "user grant", "user revoke", "user list",
-    "restore-enrolment",
+    "restore-enrolment", "list code",
     "sealer status", "sealer recover", "sealer accept", "report totals", "report arms",
     "db upgrade", "backup", "restore", "log verify", "log bundle", "log policy",
 }  # fmt: skip

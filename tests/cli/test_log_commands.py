@@ -29,6 +29,7 @@ EVERY_TYPE = [
     "seed.deposited",
     "seed.announced",
     "seed.beacon",
+    "seed.revealed",
     "seed.aborted",
     "list.sealed",
     "list.approved",

@@ -88,3 +88,12 @@ def test_no_changed_byte_of_a_receipt_is_accepted(at: int, change: int) -> None:
     text[at % len(text)] ^= change
 
     assert refusal(bytes(text).decode("utf-8", "replace"))
+
+
+def test_a_receipt_with_its_leaf_in_it_needs_no_other() -> None:
+    leaf = leaf_hash(ENTRY)
+    for given_leaf in (None, leaf):
+        good, _ = receipt_verdict(receipt(extra=leaf), SMALL.policy, given_leaf)
+        assert good
+    assert "not the one in it" in refusal(receipt(extra=leaf), bytes(32))
+    assert "is not under the root" in refusal(receipt(extra=bytes(32)))

@@ -15,6 +15,7 @@ from alloc_service.log.rules import fold
 from alloc_service.log.state import LogState
 from tests.support.chain import (
     ADMINISTRATOR,
+    MANAGER,
     ORIGIN,
     PHYSICIAN,
     SECOND,
@@ -130,18 +131,24 @@ def guard(state: LogState) -> None:
         ceremony.commitments = Unread(dict(dict.items(ceremony.commitments)))
         ceremony.hashes = UnreadSet(set.union(set(), ceremony.hashes))
         ceremony.deposited = UnreadSet(set.union(set(), ceremony.deposited))
+        ceremony.revealed = UnreadSet(set.union(set(), ceremony.revealed))
+        ceremony.people = Unread(dict(dict.items(ceremony.people)))
 
 
 def life() -> list[Entry]:
     """Return a log that holds every type of entry."""
     chain = Chain().create().freeze()
     ceremony: dict[str, Any] = {"ceremony": "c/1"}
-    for party in ("dmc", "sponsor"):
-        chain.add("seed.committed", **ceremony, list=1, party=party, commitment=hex32(party))
-    for party in ("dmc", "sponsor"):
-        chain.add("seed.deposited", **ceremony, party=party)
+    parties = (("dmc", SECOND), ("sponsor", MANAGER))
+    for party, person in parties:
+        committed: dict[str, Any] = {"list": 1, "party": party, "commitment": hex32(party)}
+        chain.add("seed.committed", by=person, **ceremony, **committed)
+    for party, person in parties:
+        chain.add("seed.deposited", by=person, **ceremony, party=party)
     chain.add("seed.announced", **ceremony, list=1, doc_sha256=hex32("doc"))
     chain.add("seed.beacon", **ceremony, value=hex32("beacon"))
+    for party, person in parties:
+        chain.add("seed.revealed", by=person, **ceremony, party=party)
     chain.add("seed.aborted", **ceremony, code="dropped")
     chain.add("list.sealed", by=STATISTICIAN, **chain.sealed())
     chain.add("list.approved", by=SECOND, list=1, root=hex32("R1"), root_checked=True)

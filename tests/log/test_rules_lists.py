@@ -4,20 +4,27 @@ from typing import Any
 
 import pytest
 
-from tests.support.chain import MANAGER, SECOND, STATISTICIAN, Chain, hex32
+from tests.support.chain import MANAGER, SECOND, STATISTICIAN, Chain, Person, hex32
+
+
+def who(party: str) -> Person:
+    """Return the person who acts for a party."""
+    return f"p-{party}", "XA01", "dmc"
 
 
 def commit(chain: Chain, *parties: str, ceremony: str = "c/1", number: int = 1) -> None:
     for party in parties:
-        commitment = hex32(f"{ceremony} {party}")
-        chain.add(
-            "seed.committed", ceremony=ceremony, list=number, party=party, commitment=commitment
-        )
+        body: dict[str, Any] = {"list": number, "commitment": hex32(f"{ceremony} {party}")}
+        chain.add("seed.committed", by=who(party), ceremony=ceremony, party=party, **body)
 
 
 def deposit(chain: Chain, *parties: str) -> None:
     for party in parties:
-        chain.add("seed.deposited", ceremony="c/1", party=party)
+        chain.add("seed.deposited", by=who(party), ceremony="c/1", party=party)
+
+
+def reveal(chain: Chain, party: str) -> None:
+    chain.add("seed.revealed", by=who(party), ceremony="c/1", party=party)
 
 
 def announce(chain: Chain) -> None:
@@ -122,7 +129,7 @@ def test_a_party_deposits_once_and_after_it_has_committed(chain: Chain) -> None:
     deposit(chain, "dmc")
 
     assert chain.state.ceremonies["c/1"].deposited == {"dmc"}
-    chain.refuse("seed.deposited", "dmc has deposited", ceremony="c/1", party="dmc")
+    chain.refuse("seed.deposited", "dmc has deposited", by=who("dmc"), ceremony="c/1", party="dmc")
 
 
 def test_a_ceremony_is_announced_once_and_after_somebody_has_committed(chain: Chain) -> None:
@@ -323,3 +330,32 @@ def test_a_ceremony_is_over_when_its_list_is_sealed(chain: Chain, type_: str) ->
     body: dict[str, Any] = {"code": "late"} if type_ == "seed.aborted" else {"value": hex32("b")}
 
     chain.refuse(type_, "the ceremony is over", ceremony="c/1", **body)
+
+
+def test_a_person_is_one_party_and_a_party_one_person(chain: Chain) -> None:
+    chain.freeze(1)
+    commit(chain, "dmc", "sponsor")
+    late: dict[str, Any] = {"ceremony": "c/1", "list": 1, "commitment": hex32("third")}
+
+    chain.refuse(
+        "seed.committed", "third and dmc are one person", by=who("dmc"), party="third", **late
+    )
+    for type_ in ("seed.deposited", "seed.revealed"):
+        body = {"ceremony": "c/1", "party": "dmc"}
+        chain.refuse(type_, "another person committed for dmc", by=who("sponsor"), **body)
+
+
+def test_a_party_reveals_once_after_the_announcement_and_every_deposit(chain: Chain) -> None:
+    body = {"ceremony": "c/1", "party": "dmc"}
+    chain.freeze(1)
+    commit(chain, "dmc", "sponsor")
+    chain.refuse("seed.revealed", "nothing is announced", by=who("dmc"), **body)
+    announce(chain)
+    deposit(chain, "dmc")
+    chain.refuse("seed.revealed", "sponsor has not deposited", by=who("dmc"), **body)
+    deposit(chain, "sponsor")
+
+    reveal(chain, "dmc")
+
+    assert chain.state.ceremonies["c/1"].revealed == {"dmc"}
+    chain.refuse("seed.revealed", "dmc has revealed", by=who("dmc"), **body)

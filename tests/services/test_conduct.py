@@ -52,11 +52,16 @@ def test_state_cap_and_sites_are_those_of_the_log(active: Installation) -> None:
 def test_a_list_is_told_with_how_far_it_came_and_whether_it_was_regenerated(
     sealed: Installation,
 ) -> None:
-    assert read(sealed).lists == (ListStanding(1, "sealed", approved=False, regenerated=False),)
+    assert read(sealed).lists == (
+        ListStanding(1, "sealed", approved=False, regenerated=False, drill_due=False),
+    )
     sealed.approve()
-    assert read(sealed).lists == (ListStanding(1, "approved", approved=True, regenerated=False),)
+    assert read(sealed).lists == (
+        ListStanding(1, "approved", approved=True, regenerated=False, drill_due=False),
+    )
     sealed.activate()
-    assert read(sealed).lists[0].state == "active"
+    (active,) = read(sealed).lists
+    assert (active.state, active.drill_due) == ("active", True)
 
 
 def test_a_list_s_step_is_the_furthest_that_it_came() -> None:
@@ -78,7 +83,7 @@ def test_nothing_of_arms_slots_and_blocks_is_in_it(active: Installation) -> None
 
     assert set(told) == {"trial", "title", "state", "cap", "sites", "lists"}
     assert set(told["sites"][0]) == {"code", "name", "state"}
-    assert set(told["lists"][0]) == {"number", "state", "approved", "regenerated"}
+    assert set(told["lists"][0]) == {"number", "state", "approved", "regenerated", "drill_due"}
     assert "7Q" not in str(told)
     assert "P-001" not in str(told)
 

@@ -190,7 +190,7 @@ def test_a_list_number_and_a_design_are_used_once(sealed: Installation) -> None:
         sealed.generate(1)
     design = sealed.definition.design(2)
     sealed.generate(design=design)
-    with pytest.raises(RuleError, match="list 2 has a design already"):
+    with pytest.raises(RuleError, match="list 2 is sealed already"):
         sealed.generate(design=design)
     assert sorted(sealed.state().lists) == [1, 2]
 

@@ -130,7 +130,7 @@ def test_the_receipt_proves_that_the_assignment_is_in_the_signed_log(
         entry = active.entries("slot.assigned")[-1]
         assert (receipt.index, checkpoint.size) == (entry.seq, entry.seq + 1)
         assert checkpoint.origin == active.origin
-        assert receipt.extra is None
+        assert receipt.extra == bytes.fromhex(allocation.leaf)
 
 
 def test_the_receipt_of_a_second_look_proves_the_same_entry_in_the_longer_log(

@@ -140,12 +140,18 @@ class Evidence:
         commitments = {
             party: commit(design.sha256, name, party, reveal) for party, reveal in reveals.items()
         }
+        people = {party: (f"p-{party}", "XA01", "statistician") for party in commitments}
         for party, commitment in commitments.items():
             self.chain.add(
-                "seed.committed", ceremony=name, list=number, party=party, commitment=commitment
+                "seed.committed",
+                by=people[party],
+                ceremony=name,
+                list=number,
+                party=party,
+                commitment=commitment,
             )
-        for party in commitments:
-            self.chain.add("seed.deposited", ceremony=name, party=party)
+        for party, person in people.items():
+            self.chain.add("seed.deposited", by=person, ceremony=name, party=party)
         document = canon(
             {
                 "alg": "rac-seed/1",

@@ -209,6 +209,15 @@ class Shell:
             return _captured(given)
 
 
+def enrol_somebody(shell: Shell, participant: str = "P-001", **changes: str) -> None:
+    """Enrol an eligible participant of the shipped trial; facts change by name."""
+    facts = {**FACTS, **changes}
+    given = ["--participant", participant, "--consent-time", CONSENT, "--consent-version", "1"]
+    given += [part for code, text in facts.items() for part in ("--fact", f"{code}={text}")]
+    given += [part for code, text in ANSWERS.items() for part in ("--answer", f"{code}={text}")]
+    assert shell("enrol", TRIAL, *given, by="doc").code == 0
+
+
 @contextlib.contextmanager
 def giving(text: str) -> Iterator[int]:
     """Return a descriptor from which a text can be read."""

@@ -22,6 +22,13 @@ from alloc_service.storage.queries.bundled import (
     find_ceremony_document,
     read_cosignatures,
 )
+from alloc_service.storage.queries.ceremonies import (
+    find_frozen_design,
+    list_ceremonies,
+    list_ceremony_files,
+    read_ceremony,
+    remove_ceremony_files,
+)
 from alloc_service.storage.queries.checkpoints import (
     CheckpointRow,
     add_checkpoint,
@@ -141,6 +148,7 @@ __all__ = [
     "find_enrolment",
     "find_enrolment_of_participant",
     "find_factor",
+    "find_frozen_design",
     "find_latest_sealing",
     "find_newest_fork",
     "find_open_session",
@@ -150,6 +158,8 @@ __all__ = [
     "list_accounts",
     "list_accounts_of_person",
     "list_assignments",
+    "list_ceremonies",
+    "list_ceremony_files",
     "list_confirmations",
     "list_enrolments",
     "list_escrow_files",
@@ -168,6 +178,7 @@ __all__ = [
     "prove_session",
     "read_account",
     "read_assignment",
+    "read_ceremony",
     "read_checkpoints",
     "read_cosignatures",
     "read_definition",
@@ -187,6 +198,7 @@ __all__ = [
     "read_slot_and_wrap",
     "read_trial",
     "remove_assignments",
+    "remove_ceremony_files",
     "remove_escrow_files",
     "remove_factor",
     "remove_sessions_before",
