@@ -7,7 +7,7 @@ WORKERS ?= auto
 RUNNER := python
 PYTEST := -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadscope --no-loadscope-reorder
 
-.PHONY: run demo test check lint types contracts coverage uncovered words bench images format clean
+.PHONY: run demo test check lint types contracts coverage uncovered words verifier bench images format clean
 
 run: $(VENV)/.ready  ## the pages, with a trial for testing, on this machine alone
 	$(BIN)/alloc quickstart
@@ -40,6 +40,9 @@ uncovered:
 
 words: $(VENV)/.ready  ## write the catalogue of the pages' strings anew
 	$(BIN)/python -m tests.support.catalogue
+
+verifier: $(VENV)/.ready  ## write the stand-alone verifier of bundles anew
+	$(BIN)/python -m alloc_service.log.build_verifier
 
 bench: $(VENV)/.ready  ## each figure a ratio to a floor measured in the same run
 	$(BIN)/python -m bench

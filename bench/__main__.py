@@ -2,11 +2,12 @@
 
 import sys
 
-from bench import generation, log_page, pages, reveals, verification
+from bench import bundle, generation, log_page, pages, reveals, verification
 
 BENCHMARKS = {
     "generation": generation.run,
     "verification": verification.run,
+    "bundle": bundle.run,
     "reveals": reveals.run,
     "pages": pages.run,
     "log-page": log_page.run,

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
-from alloc_service.cli import files, screen
+from alloc_service.cli import bundles, files, screen
 from alloc_service.cli.command import as_json, command, refuse
 from alloc_service.cli.log_witnesses import witnesses_group
 from alloc_service.cli.opening import open_service
 from alloc_service.cli.people import Claim, acts_as, sign_in
 from alloc_service.cli.progress import waiting
+from alloc_service.cli.source import FILE
 from alloc_service.core.canon import Json
 from alloc_service.log.note import Verifier
 from alloc_service.log.words import SENTENCES, describe, name_actor
@@ -97,10 +98,15 @@ def export(trial: str, out: Path, claim: Claim) -> None:
         screen.say(str(out / name))
 
 
+log_command.add_command(bundles.bundle)
+log_command.add_command(bundles.policy)
+
+
 @command(
     "verify",
     "alloc log verify NCT01728727 --as dmc.chair\n"
-    "alloc log verify --export log/ --key rac.example.org/NCT01728727/audit+c4c5a2d4+AYdt8Q…",
+    "alloc log verify --export log/ --key rac.example.org/NCT01728727/audit+c4c5a2d4+AYdt8Q…\n"
+    "alloc log verify --bundle evidence.zip --policy NCT01728727.policy",
     log_command,
 )
 @click.argument("trial", required=False)
@@ -117,18 +123,45 @@ def export(trial: str, out: Path, claim: Claim) -> None:
     help="With --export: the log's public key, from a source that you trust more than the export; "
     "`alloc sealer status` shows it.  Example: --key rac.example.org/NCT01728727/audit+c4c5a2d4+…",
 )
+@click.option(
+    "--bundle",
+    type=FILE,
+    metavar="FILE",
+    help="Check a bundle instead; no database is needed.  Example: --bundle evidence.zip",
+)
+@click.option(
+    "--policy",
+    type=FILE,
+    metavar="FILE",
+    help="With --bundle: whose log it is and who its witnesses are, a file that you had before "
+    "(`alloc log policy`).  Example: --policy NCT01728727.policy",
+)
 @acts_as
 @as_json
 def verify(
-    *, trial: str | None, folder: Path | None, key: str | None, claim: Claim, as_json: bool
+    *,
+    trial: str | None,
+    folder: Path | None,
+    key: str | None,
+    bundle: Path | None,
+    policy: Path | None,
+    claim: Claim,
+    as_json: bool,
 ) -> None:
     """Verify a trial's log, and every stored row that it speaks of.
 
     You have a part in the trial's oversight. Every check is made, whatever the others say, and
     names the first entry that is wrong; the exit code is 1 where one fails.
     """
-    if (trial is None) == (folder is None) or (key is not None and folder is None):
-        raise click.UsageError("Give TRIAL, or --export FOLDER with its --key.")
+    given = [trial is not None, folder is not None, bundle is not None]
+    alone = (key is None or folder is not None) and (bundle is None) == (policy is None)
+    if given.count(True) != 1 or not alone:
+        raise click.UsageError(
+            "Give TRIAL, or --export FOLDER with its --key, or --bundle FILE with --policy FILE."
+        )
+    if bundle is not None and policy is not None:
+        bundles.show_evidence(bundles.check_bundle(bundle, policy), as_json=as_json)
+        return
     if folder is not None:
         report = _verify_export(folder, key)
     else:

@@ -116,24 +116,23 @@ def _is_plain(value: Any, depth: int) -> bool:
 def _check(value: object, path: str, depth: int) -> None:
     if depth > DEEPEST_NESTING:
         raise CanonError(where=path, rule=f"nested deeper than {DEEPEST_NESTING} levels")
-    match value:
-        case None | bool():
-            return
-        case int():
-            if not -LARGEST_INTEGER <= value <= LARGEST_INTEGER:
-                raise CanonError(where=path, rule="an integer beyond 2^53-1")
-        case str():
-            _check_text(value, path)
-        case Mapping():
-            for key, item in value.items():
-                if not isinstance(key, str) or not key.isascii():
-                    raise CanonError(where=path, rule="a key that is not ASCII text")
-                _check(item, f"{path}.{key}", depth + 1)
-        case list() | tuple():
-            for index, item in enumerate(value):
-                _check(item, f"{path}[{index}]", depth + 1)
-        case _:
-            raise CanonError(where=path, rule=f"a value of type {type(value).__name__}")
+    if value is None or isinstance(value, bool):
+        return
+    if isinstance(value, int):
+        if not -LARGEST_INTEGER <= value <= LARGEST_INTEGER:
+            raise CanonError(where=path, rule="an integer beyond 2^53-1")
+    elif isinstance(value, str):
+        _check_text(value, path)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str) or not key.isascii():
+                raise CanonError(where=path, rule="a key that is not ASCII text")
+            _check(item, f"{path}.{key}", depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            _check(item, f"{path}[{index}]", depth + 1)
+    else:
+        raise CanonError(where=path, rule=f"a value of type {type(value).__name__}")
 
 
 def _check_text(text: str, path: str) -> None:

@@ -1,6 +1,6 @@
 """Refusals of the audit log: entries, rules, notes, verification."""
 
-from alloc_service.errors.base import IntegrityError
+from alloc_service.errors.base import InputError, IntegrityError
 
 
 class EntryError(IntegrityError):
@@ -46,6 +46,12 @@ class NoteError(IntegrityError):
     text = "The signed note was refused: {rule}."
 
 
+class UnknownSignerError(NoteError):
+    """No key that is known has signed a note."""
+
+    code = "unknown-signer"
+
+
 class LogFaultError(IntegrityError):
     """A log is not whole; facts `seq` to `last` are where the first bad entry is."""
 
@@ -74,3 +80,17 @@ class LogFileError(IntegrityError):
         "The exported log, line {line}: {rule}. Its bytes are what is hashed; fetch the file "
         "again, as binary, without an editor or a mail program in between."
     )
+
+
+class PolicyError(InputError):
+    """A policy file is not spelled as one, or is of other logs."""
+
+    code = "bad-policy"
+    text = "The policy{line}: {rule}. `alloc log policy` writes one for a trial's log."
+
+
+class BundleError(IntegrityError):
+    """A bundle is not what its log, its policy or its format says it must be."""
+
+    code = "bad-bundle"
+    text = "The bundle was refused: {where}: {rule}."

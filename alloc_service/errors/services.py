@@ -249,6 +249,16 @@ class RootMismatchError(IntegrityError):
     )
 
 
+class SeedTooEarlyError(StateError):
+    """A list's seed was to be shown while its trial goes on."""
+
+    code = "seed-too-early"
+    text = (
+        "No bundle: the seed of list {list} must not be in one before the trial is closed, for "
+        "with the design it gives every slot to come. Leave the escrow out, or close the trial."
+    )
+
+
 class SecondPersonError(AccessError):
     """A recovery takes two people."""
 

@@ -222,12 +222,12 @@ def format_time(moment: datetime) -> str:
 
 def parse_time(text: str) -> datetime:
     """Return the aware UTC moment of a time in the log's spelling."""
-    return datetime.fromisoformat(text)
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))  # older Pythons read no Z
 
 
 def _is_real(time: str) -> bool:
     try:
-        datetime.fromisoformat(time)
+        datetime.fromisoformat(time[:-1])
     except ValueError:
         return False
     return True

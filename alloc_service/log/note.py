@@ -15,10 +15,10 @@ import struct
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from alloc_service.errors import NoteError
+from alloc_service.errors import NoteError, UnknownSignerError
+from alloc_service.log.signature import check_signature
 
 ED25519 = 0x01
 COSIGNATURE_V1 = 0x04
@@ -117,8 +117,8 @@ class Verifier:
             time = int(struct.unpack(">Q", signature[:8])[0])
             message, signature = _cosigned(text, time), signature[8:]
         try:
-            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
-        except InvalidSignature:
+            check_signature(self.public, signature, message)
+        except ValueError:
             raise NoteError(rule=f"the signature of {self.name} is wrong") from None
         return time
 
@@ -199,7 +199,8 @@ def open_note(note: str, known: Collection[Verifier]) -> Note:
     """Read a note and check every signature of a known key.
 
     Raises:
-        NoteError: A byte is off, a known key's signature is bad, or no known key signed.
+        NoteError: A byte is off, or a known key's signature is bad.
+        UnknownSignerError: No known key signed.
     """
     text, lines = split_note(note)
     by_id = {(key.name, key.key_id): key for key in known}
@@ -214,7 +215,7 @@ def open_note(note: str, known: Collection[Verifier]) -> Note:
         if time is not None:
             times[name] = time
     if not good:
-        raise NoteError(rule="no known key has signed it")
+        raise UnknownSignerError(rule="no known key has signed it")
     return Note(text, tuple(good.values()), times)
 
 
@@ -300,7 +301,7 @@ def open_cosigned(
         raise NoteError(rule=f"the key of {log.name} is a witness's, not a log's")
     opened = open_note(note, [log, *witnesses])
     if log not in opened.signers:
-        raise NoteError(rule=f"{log.name} has not signed it")
+        raise UnknownSignerError(rule=f"{log.name} has not signed it")
     cosigners = tuple(key.name for key in opened.signers if key.kind == COSIGNATURE_V1)
     return Checkpoint.parse(opened.text, log.name), cosigners
 

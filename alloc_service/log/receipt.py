@@ -118,16 +118,17 @@ def read_extra(extra: bytes) -> tuple[bytes, str, tuple[bytes, ...]]:
         NoteError: It is not spelled as `write_extra` spells it.
     """
     try:
-        match parse_object(extra, "the receipt's extra"):
-            case {"entry": str(entry), "opening": str(opening), "proof": list(proof), **rest}:
-                hashes = [str(sibling) for sibling in proof]
-                spelled = all(re.fullmatch("[0-9a-f]{64}", sibling) for sibling in hashes)
-                if spelled and not rest:
-                    siblings = tuple(bytes.fromhex(sibling) for sibling in hashes)
-                    return decode_base64(entry, "the receipt's entry"), opening, siblings
+        document = parse_object(extra, "the receipt's extra")
     except CanonError as error:
         raise NoteError(rule=str(error)) from None
-    raise NoteError(rule="the receipt's extra holds other than entry, opening and proof")
+    entry, opening, proof = (document.pop(name, None) for name in ("entry", "opening", "proof"))
+    texts = isinstance(entry, str) and isinstance(opening, str) and isinstance(proof, list)
+    hashes = [str(sibling) for sibling in proof] if isinstance(proof, list) else []
+    spelled = all(re.fullmatch("[0-9a-f]{64}", sibling) for sibling in hashes)
+    if document or not texts or not spelled:
+        raise NoteError(rule="the receipt's extra holds other than entry, opening and proof")
+    siblings = tuple(bytes.fromhex(sibling) for sibling in hashes)
+    return decode_base64(str(entry), "the receipt's entry"), str(opening), siblings
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,19 +18,19 @@ some entry on: the result says so.
 """
 
 import io
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from alloc_service.core.merkle import Frontier, root_of
 from alloc_service.errors import (
     LogFaultError,
     LogFileError,
-    NoteError,
     RefusalError,
     SplitViewError,
 )
+from alloc_service.log.checkpoints import SignedRoots
 from alloc_service.log.entry import Entry, read_entry
-from alloc_service.log.note import Verifier, open_cosigned
+from alloc_service.log.note import Verifier
 from alloc_service.log.rules import fold
 from alloc_service.log.state import LogState
 
@@ -45,6 +45,8 @@ class VerifiedLog:
         origin: As its `trial.created` says, and its key, where one was given.
         state: What the entries mean, after the last one.
         checkpoints_checked: How many checkpoints were opened and compared.
+        log_keys: The log's keys, the given one first, then those that took its place.
+        cosigners: By size of each checkpoint, which witnesses have cosigned it.
         unchecked: What was not there to check, a sentence each; empty if nothing was missing.
     """
 
@@ -53,16 +55,9 @@ class VerifiedLog:
     origin: str
     state: LogState
     checkpoints_checked: int
+    log_keys: tuple[Verifier, ...]
+    cosigners: Mapping[int, frozenset[str]]
     unchecked: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Signed:
-    """The checkpoints at hand, each opened: roots by size, and how far each witness cosigned."""
-
-    roots: Mapping[int, frozenset[bytes]]
-    cosigned: Mapping[str, int]
-    count: int
 
 
 @dataclass(slots=True)
@@ -70,11 +65,15 @@ class _Walk:
     """How far the verification is: what was read stands, and `rows` has what follows."""
 
     rows: Iterator[bytes]
-    signed: Mapping[int, frozenset[bytes]]
+    checkpoints: SignedRoots
     state: LogState = field(default_factory=LogState)
     tree: Frontier = field(default_factory=Frontier)
     leaves: list[bytes] = field(default_factory=list)
     good: int = 0  # the largest size whose checkpoint agrees
+
+    @property
+    def signed(self) -> Mapping[int, frozenset[bytes]]:
+        return self.checkpoints.roots
 
 
 def verify_log(
@@ -82,6 +81,7 @@ def verify_log(
     checkpoints: Iterable[str] = (),
     log_key: Verifier | None = None,
     witnesses: Collection[Verifier] = (),
+    see: Callable[[Entry], object] | None = None,
 ) -> VerifiedLog:
     """Check a whole log, from its first entry on.
 
@@ -90,15 +90,17 @@ def verify_log(
         checkpoints: Signed notes, in any order.
         log_key: The log's public key, from a source other than the log.
         witnesses: Keys whose cosignatures must be good where they are there.
+        see: Is shown each entry once it is folded, for what the state does not keep.
 
     Raises:
         LogFaultError: The log is not whole; `seq` is its first bad entry, or the first that may
             be it, and `last` the last that may be.
         SplitViewError: Two signed checkpoints of one size have different roots.
-        NoteError: A checkpoint is not signed by the log's key, or there is no key to check it.
+        NoteError: A checkpoint is not signed by the log's key, nor by one that took its place, or
+            there is no key to check it.
     """
-    signed = _open_checkpoints(checkpoints, log_key, witnesses)
-    walk = _Walk(iter(entries), signed.roots)
+    signed = SignedRoots(checkpoints, log_key, witnesses)
+    walk = _Walk(iter(entries), signed)
     origin = log_key.name if log_key else None
     state, tree, leaves = walk.state, walk.tree, walk.leaves
     for data in walk.rows:
@@ -112,11 +114,24 @@ def verify_log(
         tree.append(leaf)
         if entry.seq == 0 and origin not in {None, state.origin}:
             raise _fault(0, 0, f"it is the log {state.origin}, and the key is of {origin}")
+        if entry.type == "key.rotated":
+            signed.note_rotation(entry)
+        if see is not None:
+            see(entry)
         if state.size in signed.roots:
             _compare_root(walk)
     _check_end(walk)
-    unchecked = tuple(_list_unchecked(walk, signed, log_key))
-    return VerifiedLog(state.size, tree.root(), state.origin, state, signed.count, unchecked)
+    older = signed.count_older()
+    return VerifiedLog(
+        size=state.size,
+        root=tree.root(),
+        origin=state.origin,
+        state=state,
+        checkpoints_checked=signed.count,
+        log_keys=tuple(signed.keys),
+        cosigners=signed.cosigners,
+        unchecked=tuple(_list_unchecked(walk, log_key, older)),
+    )
 
 
 def read_ndjson(data: bytes) -> Iterator[bytes]:
@@ -136,22 +151,6 @@ def read_ndjson(data: bytes) -> Iterator[bytes]:
         if line == b"\n":
             raise LogFileError(line=number, rule="it is empty")
         yield line[:-1]
-
-
-def _open_checkpoints(
-    notes: Iterable[str], log_key: Verifier | None, witnesses: Collection[Verifier]
-) -> _Signed:
-    roots: dict[int, frozenset[bytes]] = {}
-    cosigned = {witness.name: 0 for witness in witnesses}
-    count = 0
-    for note in notes:
-        if log_key is None:
-            raise NoteError(rule="a checkpoint can be checked with the log's public key only")
-        checkpoint, names = open_cosigned(note, log_key, witnesses)
-        roots[checkpoint.size] = roots.get(checkpoint.size, frozenset()) | {checkpoint.root}
-        cosigned |= {name: max(cosigned[name], checkpoint.size) for name in names}
-        count += 1
-    return _Signed(roots, cosigned, count)
 
 
 def _fault(first: int, last: int, rule: str) -> LogFaultError:
@@ -228,6 +227,8 @@ def _compare_root(walk: _Walk) -> None:
         raise _split_view(walk.good, size)
     if walk.tree.root() in signed:
         walk.good = size
+        for earlier in walk.checkpoints.trust_upto(size):
+            _compare_earlier(walk, earlier)
         return
     if walk.good == last:
         raise _fault(last, last, f"it was changed: the checkpoint of size {size} is of another")
@@ -236,6 +237,16 @@ def _compare_root(walk: _Walk) -> None:
         raise _fault(last, last, f"it was changed: the checkpoint of size {size} proves it")
     rule = f"the first bad entry is one of {walk.good} to {last}, by the checkpoint of size {size}"
     raise _fault(walk.good, last, rule)
+
+
+def _compare_earlier(walk: _Walk, size: int) -> None:
+    """Compare a checkpoint that could not be opened before with the entries that were read.
+
+    Raises:
+        SplitViewError: It is of another history than the one that is vouched for since.
+    """
+    if size <= walk.state.size and walk.signed[size] != {root_of(walk.leaves[:size])}:
+        raise _split_view(0, size)
 
 
 def _split_view(first: int, size: int) -> SplitViewError:
@@ -257,7 +268,8 @@ def _check_end(walk: _Walk) -> None:
         raise _fault(0, 0, "there is no entry at all")
 
 
-def _list_unchecked(walk: _Walk, signed: _Signed, log_key: Verifier | None) -> Iterator[str]:
+def _list_unchecked(walk: _Walk, log_key: Verifier | None, older: int) -> Iterator[str]:
+    signed = walk.checkpoints
     if log_key is None:
         yield "No key of the log was given: nobody vouches that it is the log it says it is."
     if not walk.good:
@@ -270,9 +282,12 @@ def _list_unchecked(walk: _Walk, signed: _Signed, log_key: Verifier | None) -> I
             f"No checkpoint covers the entries from {walk.good} on: what is missing at the end "
             "does not show, nor whether these were written anew."
         )
-    if not signed.cosigned:
+    if older:
+        yield f"Checkpoints of an older key than the one that was given, not opened: {older}."
+    if not signed.witnesses:
         yield "No witness's key was given: two histories for two readers would not show."
-    for name, size in sorted(signed.cosigned.items()):
+    for name in sorted(signed.witnesses):
+        size = signed.cosigned_upto(name)
         if size < walk.state.size:
             yield f"No checkpoint that {name} has cosigned covers the entries from {size} on."
 

@@ -17,7 +17,7 @@ A package file is `rac-package/1`: a ZIP archive of five members, in this order,
      "list":n,"origin":ORIGIN,"root":R,"strata":[{"code":text,"slots":n},…],"trial":ID,
      "v":"rac-package/1"}
 
-The bytes of the archive are `archive`'s: the same sealed list gives the same bytes, and a
+The bytes of the archive are `core.archive`'s: the same sealed list gives the same bytes, and a
 reader accepts these alone.
 """
 
@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from alloc_service.core.archive import read_archive, write_archive
 from alloc_service.core.canon import Json, canon, parse_object
 from alloc_service.core.design import Stratum
 from alloc_service.core.generate import GeneratedList
@@ -39,7 +40,6 @@ from alloc_service.errors import (
     PackageFileError,
     SealedListError,
 )
-from alloc_service.sealing.archive import read_archive, write_archive
 from alloc_service.sealing.envelope import (
     BLOB_BYTES,
     HEX32,

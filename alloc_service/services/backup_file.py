@@ -35,9 +35,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from alloc_service.core.archive import BROKEN_ZIP
 from alloc_service.core.canon import Json, canon, parse_object
 from alloc_service.errors import BackupError, BackupFileError, BackupVersionError, CanonError
-from alloc_service.sealing.archive import BROKEN_ZIP
 from alloc_service.sealing.files import sync_directory
 from alloc_service.storage import rows, schema
 

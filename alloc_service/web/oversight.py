@@ -16,6 +16,7 @@ from alloc_service.log.words import SENTENCES, describe, name_actor
 from alloc_service.login import allow, deps_here, person_here
 from alloc_service.permissions import Action
 from alloc_service.services import (
+    bundles,
     list_reviews,
     log_pages,
     lookups,
@@ -117,6 +118,21 @@ def download_checkpoint(trial: str) -> ResponseReturnValue:
 def download_key(trial: str) -> ResponseReturnValue:
     """Give the public key that checkpoints are signed with."""
     return _as_file(f"{lookups.read_log_key(deps_here(), trial)}\n", KEY)
+
+
+@pages.post("/trials/<trial:trial>/log/bundle")
+@allow(Action.READ_LOG)
+def download_bundle(trial: str) -> ResponseReturnValue:
+    """Give all evidence that tells no arm in one file, and log that."""
+    bundle = bundles.make_blinded(deps_here(), person_here(), trial)
+    return _as_file(bundle, f"{trial.replace('/', '-')}.zip")
+
+
+@pages.post("/trials/<trial:trial>/log/policy")
+@allow(Action.READ_LOG)
+def download_policy(trial: str) -> ResponseReturnValue:
+    """Give the policy by which bundles and receipts of this trial are checked."""
+    return _as_file(bundles.read_policy(deps_here(), trial), f"{trial.replace('/', '-')}.policy")
 
 
 @pages.post("/trials/<trial:trial>/log/proof")

@@ -25,7 +25,7 @@ COMMANDS_THAT_LIVE_NEEDS = {
     "user disable", "user drop-factor", "quickstart", "user grant", "user revoke", "user list",
     "restore-enrolment", "list code",
     "sealer status", "sealer recover", "sealer accept", "report totals", "report arms",
-    "db upgrade", "backup", "restore", "log verify",
+    "db upgrade", "backup", "restore", "log verify", "log bundle", "log policy",
 }  # fmt: skip
 
 

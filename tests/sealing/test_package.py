@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alloc_service.core.archive import write_archive
 from alloc_service.core.canon import Json, canon
 from alloc_service.core.design import Arm, BlockSize, Design, Stratum
 from alloc_service.core.generate import GeneratedList, generate
@@ -22,7 +23,6 @@ from alloc_service.errors import (
     SealedListError,
     TrancheKeyError,
 )
-from alloc_service.sealing.archive import write_archive
 from alloc_service.sealing.envelope import SlotPlace, TrancheKey, open_slot
 from alloc_service.sealing.package import SealedList, read_package, seal_list, write_package
 from alloc_service.sealing.wrap import key_id, open_design, unwrap_tranche_key

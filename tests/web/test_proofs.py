@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from alloc_service.log.bundle_check import verify_bundle
 from alloc_service.log.note import Verifier, open_checkpoint
+from alloc_service.log.policy import parse_policy
 from alloc_service.log.receipt import Receipt
 from alloc_service.services import verification
 from tests.support.browser import Browser
@@ -74,6 +76,9 @@ def test_an_entry_that_somebody_changed_is_named(active: Installation, browse: B
     assert f"FAILED entries : entry {entry.seq} is stored with another leaf" in dmc.words
 
 
+DOWNLOADS = ("entries", "checkpoint", "key", "proof", "bundle", "policy")
+
+
 @pytest.mark.parametrize("username", ["doc", "manager", "guest"])
 def test_nobody_else_verifies_or_downloads(
     active: Installation, browse: Browse, username: str
@@ -81,7 +86,7 @@ def test_nobody_else_verifies_or_downloads(
     browser = browse(username)
     browser.get("/help")
     size = len(active.entries())
-    for path in (CHECKS, *(f"{LOG}/{name}" for name in ("entries", "checkpoint", "key", "proof"))):
+    for path in (CHECKS, *(f"{LOG}/{name}" for name in DOWNLOADS)):
         browser.post(path, {"seq": "0"})
         assert browser.answer.status_code == 403
         browser.get("/help")
@@ -109,6 +114,20 @@ def test_what_is_downloaded_verifies_without_the_service(
     assert verification.verify_export(entries, checkpoint, key).ok
     assert entries.splitlines() == [entry.data for entry in active.entries()]
     assert open_checkpoint(checkpoint, key).size == len(active.entries()) - 1
+    assert [entry.actor_id for entry in active.entries("log.exported")] == ["p-dmc"]
+
+
+def test_a_bundle_verifies_by_the_policy_that_was_taken_before(
+    active: Installation, browse: Browse
+) -> None:
+    dmc = browse("dmc")
+    policy_name, policy = download(dmc, "policy")
+    active.allocate()
+    bundle_name, bundle = download(dmc, "bundle")
+
+    assert (policy_name, bundle_name) == ("TEST-SMALL.policy", "TEST-SMALL.zip")
+    found = verify_bundle(bundle, parse_policy(policy.decode()))
+    assert (found.build, found.size) == ("blinded", len(active.entries()))
     assert [entry.actor_id for entry in active.entries("log.exported")] == ["p-dmc"]
 
 

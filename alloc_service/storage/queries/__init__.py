@@ -18,6 +18,10 @@ from alloc_service.storage.queries.accounts import (
     lock_administrators,
     read_account,
 )
+from alloc_service.storage.queries.bundled import (
+    find_ceremony_document,
+    read_cosignatures,
+)
 from alloc_service.storage.queries.ceremonies import (
     find_frozen_design,
     list_ceremonies,
@@ -148,6 +152,7 @@ __all__ = [
     "end_sessions",
     "find_account",
     "find_assignment",
+    "find_ceremony_document",
     "find_checkpoint",
     "find_credentials",
     "find_enrolment",
@@ -188,6 +193,7 @@ __all__ = [
     "read_assignment",
     "read_ceremony",
     "read_checkpoints",
+    "read_cosignatures",
     "read_definition",
     "read_enrolment",
     "read_entries",

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alloc_service.core.archive import read_archive, write_archive
 from alloc_service.errors import SealedListError
-from alloc_service.sealing.archive import read_archive, write_archive
 
 LARGEST = {"a.bin": 100, "b.json": 50}
 MEMBERS = {"a.bin": b"first", "b.json": b""}

@@ -1,0 +1,50 @@
+"""A receipt checked offline, by a policy that comes from elsewhere: the quorum must be met."""
+
+from alloc_service.errors import BundleError
+from alloc_service.log.evidence import EvidenceReport
+from alloc_service.log.note import open_cosigned
+from alloc_service.log.policy import NO_QUORUM, Policy
+from alloc_service.log.receipt import ListRoot, Receipt, check_receipt
+
+WHERE = "receipt"
+
+
+def verify_receipt(
+    text: str, policy: Policy, leaf: bytes | None = None, sealed: ListRoot | None = None
+) -> EvidenceReport:
+    """Check a receipt.
+
+    Args:
+        text: The file.
+        policy: From a source other than the receipt.
+        leaf: The leaf hash that was kept beside it, 32 bytes, if any.
+        sealed: Root and slots of the list of a full receipt.
+
+    Raises:
+        BundleError: The policy's quorum has not cosigned its checkpoint.
+        PolicyError: The policy does not know this log.
+        IntegrityError: As `check_receipt`.
+    """
+    checkpoint = Receipt.parse(text).checkpoint
+    key, witnesses = policy.key_of(checkpoint.partition("\n")[0]), policy.witnesses.values()
+    found = check_receipt(text, key, (), leaf, sealed)
+    signed, cosigners = open_cosigned(checkpoint, key, tuple(witnesses))
+    if not policy.is_met_by(cosigners):
+        rule = f"its checkpoint lacks the cosignatures of the policy's quorum {policy.quorum}"
+        raise BundleError(where=WHERE, rule=rule)
+    checked = [f"Entry {found.index} is in the log of {found.size:,} entries that was signed."]
+    unchecked = []
+    if found.entry is None:
+        unchecked.append("What the entry says: the receipt proves that it is there.")
+    else:
+        checked.append("Its opening is the one that it commits to, under the root of its list.")
+    if policy.quorum == NO_QUORUM:
+        unchecked.append("The policy asks for no quorum: nobody but the log's key vouches for it.")
+    return EvidenceReport(
+        origin=found.origin,
+        size=found.size,
+        root=signed.root.hex(),
+        checked=tuple(checked),
+        told=(),
+        unchecked=tuple(unchecked),
+    )
