@@ -50,7 +50,8 @@ SECTIONS: Mapping[str, Mapping[str, Place]] = {
         "log": Place(f"{_PACKAGE}.log", "Read, verify and export the audit log."),
     },
     "The machine": {
-        "sealer": Place(f"{_PACKAGE}.sealer", "See why nothing opens, and recover."),
+        "sealer": Place(f"{_PACKAGE}.sealer", "Run the sealer, see why nothing opens, recover."),
+        "web-secret": Place(f"{_PACKAGE}.web_secret", "Make the file with the pages' secret."),
         "restore-enrolment": Place(
             f"{_PACKAGE}.restore_enrolment", "Enter a record again that a restore has lost."
         ),

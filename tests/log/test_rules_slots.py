@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from alloc_service.log.note import Verifier
 from alloc_service.permissions import Role
 from tests.support.chain import (
     ADMINISTRATOR,
@@ -229,10 +230,12 @@ def test_a_rollback_is_reported_only_after_a_recovery(chain: Chain) -> None:
 def test_a_key_is_logged_by_its_kid_or_by_its_vkey(chain: Chain) -> None:
     vkey = "rac.example.org/EXAMPLE-02/audit+07deaf07+AahdKi7MbXK/mNDV1kaotDmM+AVHnZT8J2EFMJ02qIGu"
     before = chain.state.size
+    other = Verifier(chain.state.origin, bytes(range(32))).vkey
 
-    for type_ in ("key.created", "key.rotated"):
-        chain.add(type_, by=ADMINISTRATOR, kid=hex32("k")[:16])
-        chain.add(type_, by=ADMINISTRATOR, vkey=vkey)
+    chain.add("key.created", by=ADMINISTRATOR, kid=hex32("k")[:16])
+    chain.add("key.rotated", by=ADMINISTRATOR, kid=hex32("l")[:16])
+    chain.add("key.created", by=ADMINISTRATOR, vkey=vkey)
+    chain.add("key.rotated", by=ADMINISTRATOR, vkey=other)
 
     assert chain.state.size == before + 4
 

@@ -107,4 +107,4 @@ def test_the_interface_has_no_way_to_name_a_slot() -> None:
     names = set(inspect.signature(LocalSealer.open).parameters)
 
     assert names == {"self", "origin", "seq", "enrolment", "sealed"}
-    assert set(SlotToOpen.__dataclass_fields__) == {"blob", "wrap", "proof"}
+    assert set(SlotToOpen.__dataclass_fields__) == {"blob", "wrap", "proof", "cosigned"}
