@@ -1,6 +1,6 @@
 """Refusals of a sealer that runs as a process of its own: its socket, its lock, its host."""
 
-from alloc_service.errors.base import AccessError, OperationError, StateError
+from alloc_service.errors.base import OperationError, StateError
 
 
 class SealerUnreachableError(OperationError):
@@ -53,7 +53,7 @@ class SealerFaultError(OperationError):
     )
 
 
-class SealerPeerError(AccessError):
+class SealerPeerError(OperationError):
     """A user whom the sealer does not serve has connected."""
 
     code = "sealer-peer"
