@@ -43,6 +43,7 @@ class Action(StrEnum):
     CHANGE_USERS = "add users and change roles"
     RECOVER = "recover a trial from the sealer's anchor"
     CORRECT_CLOCK = "correct the log's clock"
+    ROTATE_KEYS = "change the keys of the service"
     BACK_UP = "make a backup"
 
 
@@ -66,6 +67,7 @@ ALLOWED: dict[Action, frozenset[Role]] = {
     Action.CHANGE_USERS: frozenset({Role.ADMINISTRATOR}),
     Action.RECOVER: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.DMC}),
     Action.CORRECT_CLOCK: frozenset({Role.ADMINISTRATOR}),
+    Action.ROTATE_KEYS: frozenset({Role.ADMINISTRATOR}),
     Action.BACK_UP: frozenset({Role.ADMINISTRATOR}),
 }
 

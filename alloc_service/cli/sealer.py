@@ -5,7 +5,7 @@
 
 import click
 
-from alloc_service.cli import screen, sealing_host
+from alloc_service.cli import rotating, screen, sealing_host
 from alloc_service.cli.command import as_json, command, refuse
 from alloc_service.cli.opening import open_service
 from alloc_service.cli.people import Claim, acts_as, sign_in, with_second
@@ -94,6 +94,7 @@ for _command in (
     sealing_host.accept,
     sealing_host.design,
     sealing_host.reseal,
+    rotating.rotate,
 ):
     sealer_command.add_command(_command)
 

@@ -56,8 +56,10 @@ __all__ = [
     "add_signing_key",
     "are_protected",
     "choose_signing_key",
+    "clear_unfinished",
     "create_keys",
     "load_keys",
+    "replace_lost_sealing_key",
     "rotate_sealing_key",
 ]
 
@@ -174,6 +176,40 @@ def rotate_sealing_key(directory: Path, passphrase: str | None = None) -> Server
         keys = _load(folder, passphrase)
         kid = _add_key(folder, SEALING, passphrase)
         _write_current(folder, {SEALING: kid, SIGNING: key_id(keys.verify_key)})
+        return _load(folder, passphrase)
+
+
+def clear_unfinished(directory: Path) -> None:
+    """Remove what an interrupted change of keys left half written; it was never in use.
+
+    Raises:
+        KeyFileError: There is no such directory, or it is not as it must be.
+    """
+    with open_folder(directory, writing=True) as folder:
+        folder.require_private()
+        folder.clear_unfinished()
+
+
+def replace_lost_sealing_key(directory: Path, passphrase: str | None = None) -> ServerKeys:
+    """Make a new sealing key in the place of a current one whose file is lost.
+
+    What was sealed to the lost one opens with nothing: its lists are sealed again from escrow.
+
+    Raises:
+        KeysExistError: The current key is there.
+        KeyFileError: What `load_keys` raises of everything else; nothing was changed then.
+    """
+    with open_folder(directory, writing=True) as folder:
+        folder.require_private()
+        folder.clear_unfinished()
+        chosen = _read_current(folder)
+        files = _key_files(folder)
+        if (SEALING, chosen[SEALING]) in {(file.kind, file.id) for file in files}:
+            raise KeysExistError(path=directory)
+        for file in files:  # what is kept must open, before anything is added to it
+            _read_key(folder, file, passphrase)
+        kid = _add_key(folder, SEALING, passphrase)
+        _write_current(folder, {SEALING: kid, SIGNING: chosen[SIGNING]})
         return _load(folder, passphrase)
 
 

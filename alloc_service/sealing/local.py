@@ -239,10 +239,7 @@ class LocalSealer:
         """
         anchor = self._anchor(origin)
         with anchor.held():
-            self._refresh(anchor)
-            known = anchor.state.lists.get(number)
-            if known is None or not known.root:
-                raise NotAuthorizedError(rule=f"list {number} is not sealed in the followed log")
+            known = self._sealed(anchor, number)
             acceptance = acceptance_of(number, known, wrap)
             logged = known.wraps.get(acceptance.sealing)
             kid = logged.kid if logged else self._keys.kid
@@ -290,6 +287,14 @@ class LocalSealer:
                 self._require_registered(anchor)
             follow.resume(anchor, entries)
             return self._sign(anchor)
+
+    def _sealed(self, anchor: Anchor, number: int) -> ListState:
+        """Return a sealed list of the followed log; under the anchor's lock."""
+        self._refresh(anchor)
+        known = anchor.state.lists.get(number)
+        if known is None or not known.root:
+            raise NotAuthorizedError(rule=f"list {number} is not sealed in the followed log")
+        return known
 
     def _anchor(self, origin: str) -> Anchor:
         found = self._anchors.get(origin)

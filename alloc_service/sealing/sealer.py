@@ -108,6 +108,10 @@ class Sealer(Protocol):
         """Open the slot that a followed entry assigned to this enrolment."""
         ...
 
+    def accepted(self, origin: str) -> tuple[Acceptance, ...]:
+        """Return the sealings of a trial that were test-opened."""
+        ...
+
     def require_accepted(self, origin: str, acceptance: Acceptance) -> None:
         """Check that a sealing was test-opened, before what needs it is appended."""
         ...

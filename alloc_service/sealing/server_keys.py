@@ -70,6 +70,10 @@ class ServerKeys:
         """Return the ids of all signing keys at hand, the current one and others."""
         return tuple(sorted(self._signing))
 
+    def verifier(self, name: str, origin: str) -> Verifier:
+        """Return the public half of the signing key of an id, as the key of a log."""
+        return Verifier(origin, self._signing[name].public_key().public_bytes_raw())
+
     def signer_of(self, key: Verifier) -> Signer:
         """Return what signs with the private half of a log's key, current or older.
 
