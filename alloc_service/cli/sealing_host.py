@@ -37,14 +37,17 @@ NUMBER = click.IntRange(1, 9_999)
 _PROMPT = "Passphrase of the keys"
 
 
-def open_here() -> Deps:
+def open_here(*, reads_alone: bool = False) -> Deps:
     """Open the service with the keys in this process, and show the sealer every log.
+
+    Args:
+        reads_alone: Whether the database is only read, by a role that may do no more.
 
     Raises:
         OperationError: A setting, keys, register or database are missing, unsafe or of others.
     """
     settings = Settings.from_environment(os.environ)
-    return started(open_with_keys(settings, load_here(settings)))
+    return started(open_with_keys(settings, load_here(settings), reads_alone=reads_alone))
 
 
 def load_here(settings: Settings) -> ServerKeys:
@@ -141,7 +144,7 @@ def accept(origin: str, number: int, root: str) -> None:
     the service runs the sealer itself, `alloc list activate` does this too.
     """
     wanted = read_root(root)
-    deps = open_here()
+    deps = open_here(reads_alone=True)
     with waiting("Test-opening every slot"):
         sealed_lists.accept_list(deps, origin, number, wanted)
     screen.good(f"Every slot of list {number} opens; the sealer has accepted it.")
@@ -156,7 +159,7 @@ def design(origin: str, seq: int) -> None:
     The look is logged already: SEQ is its entry, which the refusal on the page has named. Give
     the document to that statistician and to nobody else, for it holds the block sizes.
     """
-    opened = sealed_lists.open_logged_design(open_here(), origin, seq)
+    opened = sealed_lists.open_logged_design(open_here(reads_alone=True), origin, seq)
     screen.say(opened.to_bytes().decode())
 
 

@@ -31,7 +31,7 @@ from alloc_service.sealing import doors, wire
 from alloc_service.sealing.local import LocalSealer
 from alloc_service.sealing.sealer import Status
 from alloc_service.sealing.unlock import read_unlock, unlock_path
-from alloc_service.sealing.wire import AskFollow, AskOpen, AskStatus, FrameError, Standing
+from alloc_service.sealing.wire import AskFollow, AskStatus, FrameError, Standing
 
 ROOT = 0
 _ANYBODY = 0o666  # may connect: the system says who they are, and the folder who can reach it
@@ -200,13 +200,15 @@ class SealerServer:
             return wire.write_refusal(SealerFaultError(reference=reference))
 
     def _answer(self, data: bytes) -> bytes:
-        match wire.read_request(data):
-            case AskStatus(origin):
-                return wire.write_standing(self._standing(origin))
-            case AskFollow(origin, since, entries, seen):
-                return wire.write_checkpoint(self._open().follow(origin, since, entries, seen))
-            case AskOpen(origin, seq, enrolment, sealed):
-                return wire.write_opened(self._open().open(origin, seq, enrolment, sealed))
+        asked = wire.read_request(data)
+        if isinstance(asked, AskStatus):
+            return wire.write_standing(self._standing(asked.origin))
+        sealer = self._open()
+        if isinstance(asked, AskFollow):
+            note = sealer.follow(asked.origin, asked.since, asked.entries, asked.seen)
+            return wire.write_checkpoint(note)
+        opened = sealer.open(asked.origin, asked.seq, asked.enrolment, asked.sealed)
+        return wire.write_opened(opened)
 
     def _answer_unlock(self, data: bytes) -> bytes:
         self.unlock(read_unlock(data))

@@ -216,26 +216,26 @@ def _whole(
 
 
 def _request_fields(request: Request) -> Mapping[str, Json]:
-    match request:
-        case AskStatus(origin):
-            return {"op": "status", "origin": origin}
-        case AskFollow(origin, since, entries, seen):
-            encoded = [_encode(entry) for entry in entries]
-            return {
-                "entries": encoded, "op": "follow", "origin": origin, "seen": list(seen),
-                "since": since,
-            }  # fmt: skip
-        case AskOpen(origin, seq, enrolment, sealed):
-            return {
-                "blob": _encode(sealed.blob),
-                "cosigned": sealed.cosigned,
-                "enrolment": enrolment,
-                "op": "open",
-                "origin": origin,
-                "proof": [_encode(node) for node in sealed.proof],
-                "seq": seq,
-                "wrap": _encode(sealed.wrap),
-            }
+    if isinstance(request, AskStatus):
+        return {"op": "status", "origin": request.origin}
+    if isinstance(request, AskFollow):
+        return {
+            "entries": [_encode(entry) for entry in request.entries],
+            "op": "follow",
+            "origin": request.origin,
+            "seen": list(request.seen),
+            "since": request.since,
+        }
+    return {
+        "blob": _encode(request.sealed.blob),
+        "cosigned": request.sealed.cosigned,
+        "enrolment": request.enrolment,
+        "op": "open",
+        "origin": request.origin,
+        "proof": [_encode(node) for node in request.sealed.proof],
+        "seq": request.seq,
+        "wrap": _encode(request.sealed.wrap),
+    }
 
 
 def _ask_status(fields: Fields) -> AskStatus:

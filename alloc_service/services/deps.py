@@ -136,15 +136,27 @@ def open_deps(settings: Settings, clock: Clock = system_clock) -> Deps:
     return open_with_keys(settings, load_keys(settings.keys, read_passphrase(settings)), clock)
 
 
-def open_with_keys(settings: Settings, keys: ServerKeys, clock: Clock = system_clock) -> Deps:
+def open_with_keys(
+    settings: Settings,
+    keys: ServerKeys,
+    clock: Clock = system_clock,
+    *,
+    reads_alone: bool = False,
+) -> Deps:
     """Open what the settings name with the sealer in this process, whatever socket they name.
+
+    Args:
+        settings: Where everything is.
+        keys: The keys, opened.
+        clock: The only time there is.
+        reads_alone: Whether the database is only read, by a role that may do no more.
 
     Raises:
         OperationError: As `open_deps`.
     """
     sealer = LocalSealer(keys, settings.anchors, settings.host)
     secret = web_secret.find(settings.web_secret, keys)
-    return _over_database(settings, sealer, clock, secret)
+    return _over_database(settings, sealer, clock, secret, reads_alone=reads_alone)
 
 
 def read_passphrase(settings: Settings) -> str | None:
@@ -171,10 +183,12 @@ def open_from_environment(environ: Mapping[str, str]) -> Deps:
     return open_deps(Settings.from_environment(environ))
 
 
-def _over_database(settings: Settings, sealer: Sealer, clock: Clock, secret: bytes) -> Deps:
+def _over_database(
+    settings: Settings, sealer: Sealer, clock: Clock, secret: bytes, *, reads_alone: bool = False
+) -> Deps:
     database = Database(settings.database_url)
     try:
-        database.check()
+        database.check(reads_alone=reads_alone)
     except BaseException:
         database.dispose()
         raise

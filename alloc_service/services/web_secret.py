@@ -48,17 +48,11 @@ def read(path: Path) -> bytes:
     except OSError as error:
         rule = f"it cannot be read ({error.strerror})"
         raise WebSecretError(path=path, rule=rule, command=_MAKES) from None
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise WebSecretError(path=path, rule="it is no file", command=command("ls", "-l", path))
-        if found.st_uid != os.geteuid():
-            mend = command("chown", os.geteuid(), path)
-            raise WebSecretError(path=path, rule="it belongs to another user", command=mend)
-        if found.st_mode & 0o077:
-            mend = command("chmod", "0600", path)
-            raise WebSecretError(path=path, rule="others may read or write it", command=mend)
-        data = file.read(100)
+    try:
+        _require_private(path, os.fstat(descriptor))
+        data = os.read(descriptor, 100)
+    finally:
+        os.close(descriptor)
     match = _SPELLING.fullmatch(data)
     if match is None:
         rule = "it does not hold 64 hexadecimal digits and a line end"
@@ -85,3 +79,14 @@ def make(path: Path, keys: ServerKeys | None = None) -> bool:
         path.parent.mkdir(DIRECTORY_MODE, parents=True, exist_ok=True)
         replace_file(path, f"{secret.hex()}\n".encode())
     return True
+
+
+def _require_private(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise WebSecretError(path=path, rule="it is no file", command=command("ls", "-l", path))
+    if found.st_uid != os.geteuid():
+        mend = command("chown", os.geteuid(), path)
+        raise WebSecretError(path=path, rule="it belongs to another user", command=mend)
+    if found.st_mode & 0o077:
+        mend = command("chmod", "0600", path)
+        raise WebSecretError(path=path, rule="others may read or write it", command=mend)
