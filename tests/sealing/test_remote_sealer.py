@@ -12,6 +12,7 @@ import pytest
 from alloc_service.errors import (
     CanonError,
     NotAcceptedError,
+    NotAuthorizedError,
     ProtocolError,
     SealerAnswerError,
     SealerHostError,
@@ -192,3 +193,10 @@ def test_a_folder_in_which_others_can_put_a_socket_is_not_used(folder: Path) -> 
 
     with pytest.raises(SealerSocketError):
         RemoteSealer(folder / "socket").status(ORIGIN)
+
+
+def test_what_the_sealer_refuses_comes_out_as_it_was_raised(
+    active_trial: SealedTrial, remote: RemoteSealer
+) -> None:
+    with pytest.raises(NotAuthorizedError):
+        remote.open(ORIGIN, 0, "x", active_trial.hand.slot(0, 0))

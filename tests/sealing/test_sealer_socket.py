@@ -12,7 +12,6 @@ import pytest
 from alloc_service.core.canon import canon
 from alloc_service.errors import (
     KeysPassphraseError,
-    NotAuthorizedError,
     ProtocolError,
     RefusalError,
     SealerBusyError,
@@ -392,13 +391,3 @@ def test_the_system_tells_whether_a_process_may_be_looked_into() -> None:
     assert is_dumpable()  # of these tests; that of a sealer is in test_two_users
     with pytest.raises(OSError, match="Invalid argument"):
         control(9_999)
-
-
-def test_what_the_sealer_refuses_is_no_fault_of_the_program(
-    active_trial: SealedTrial, serve: Serve
-) -> None:
-    served = serve(active_trial.sealer)
-
-    with pytest.raises(NotAuthorizedError):
-        RemoteSealer(served.path).open(ORIGIN, 0, "x", active_trial.hand.slot(0, 0))
-    assert served.reported == []
