@@ -7,6 +7,9 @@
 | ALLOC_DATABASE_URL | sqlite:///var/alloc.db       | SQLite file, or PostgreSQL                  |
 | ALLOC_KEYS         | keys                         | folder of the key files                     |
 | ALLOC_ANCHORS      | var/anchors                  | folder of the sealer's anchors              |
+| ALLOC_SEALER_SOCKET | unset                       | where a sealer of its own process answers   |
+| ALLOC_PASSPHRASE_FILE | unset                     | file with the passphrase of the key files   |
+| ALLOC_WEB_SECRET   | var/web-secret               | file with the secret of the pages           |
 | ALLOC_PROXIES      | 0                            | reverse proxies in front of the pages       |
 | ALLOC_PLAIN_HTTP   | unset                        | `yes`: pages without TLS, on loopback alone |
 
@@ -39,12 +42,19 @@ class Settings:
         keys: Folder of the key files.
         anchors: Folder of the sealer's anchors; never in the database's backup.
         host: Host name in the origin of every log of this installation.
+        web_secret: File with what the keys of the pages come from.
+        sealer_socket: Where a sealer in a process of its own answers; none where the sealer is
+            in the service's process.
+        passphrase_file: File with the passphrase of the key files, if any.
     """
 
     database_url: str = field(repr=False)
     keys: Path
     anchors: Path
     host: str
+    web_secret: Path
+    sealer_socket: Path | None = None
+    passphrase_file: Path | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
@@ -62,6 +72,9 @@ class Settings:
             keys=_folder(environ, "ALLOC_KEYS", "keys", home),
             anchors=_folder(environ, "ALLOC_ANCHORS", "var/anchors", home),
             host=_host(environ),
+            web_secret=_folder(environ, "ALLOC_WEB_SECRET", "var/web-secret", home),
+            sealer_socket=_optional(environ, "ALLOC_SEALER_SOCKET", home),
+            passphrase_file=_optional(environ, "ALLOC_PASSPHRASE_FILE", home),
         )
 
 
@@ -107,12 +120,16 @@ def _folder(environ: Mapping[str, str], variable: str, default: str, home: Path)
     return home / _path_text(environ, variable, default)
 
 
+def _optional(environ: Mapping[str, str], variable: str, home: Path) -> Path | None:
+    return _folder(environ, variable, "", home) if variable in environ else None
+
+
 def _path_text(environ: Mapping[str, str], variable: str, default: str) -> str:
     text = environ.get(variable, default)
     if not text.strip() or "\0" in text:
         raise ConfigError(
             variable=variable,
-            rule="must name a folder, or be unset",
+            rule="must name a place, or be unset",
             example=f"/srv/alloc/{default}",
         )
     return text

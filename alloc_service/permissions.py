@@ -47,6 +47,7 @@ class Action(StrEnum):
     RECOVER = "recover a trial from the sealer's anchor"
     CHANGE_WITNESSES = "set a trial's witnesses, or let allocations go on without them"
     CORRECT_CLOCK = "correct the log's clock"
+    ROTATE_KEYS = "change the keys of the service"
     BACK_UP = "make a backup"
 
 
@@ -75,6 +76,7 @@ ALLOWED: dict[Action, frozenset[Role]] = {
     Action.RECOVER: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.DMC}),
     Action.CHANGE_WITNESSES: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.DMC}),
     Action.CORRECT_CLOCK: frozenset({Role.ADMINISTRATOR}),
+    Action.ROTATE_KEYS: frozenset({Role.ADMINISTRATOR}),
     Action.BACK_UP: frozenset({Role.ADMINISTRATOR}),
 }
 

@@ -22,6 +22,7 @@ def test_without_more_than_a_host_everything_lies_below_the_working_directory() 
         keys=here / "keys",
         anchors=here / "var/anchors",
         host="rac.example.org",
+        web_secret=here / "var/web-secret",
     )
 
 

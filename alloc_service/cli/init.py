@@ -10,6 +10,7 @@ from alloc_service.cli.people import FD, ask_new_password, require_terminal
 from alloc_service.config import Settings
 from alloc_service.services import installation
 from alloc_service.services.accounts import NewAccount
+from alloc_service.services.deps import read_passphrase
 
 _EXAMPLE = """
 export ALLOC_HOST=rac.example.org ALLOC_HOME=/srv/alloc
@@ -45,6 +46,12 @@ alloc init --user ada --person P-0001 --name "Ada Admin" --organization XA01
     help="For scripts: the open file descriptor whose next line is the new password.  "
     "Example: --password-fd 3 3</run/secrets/ada",
 )
+@click.option(
+    "--protect-keys",
+    is_flag=True,
+    help="Ask for a passphrase that protects the key files; without it, or a file that "
+    "ALLOC_PASSPHRASE_FILE names, they are plain.",
+)
 @as_json
 def init_command(
     *,
@@ -53,14 +60,15 @@ def init_command(
     name: str | None,
     organization: str | None,
     password_fd: int | None,
+    protect_keys: bool,
     as_json: bool,
 ) -> None:
     """Set an installation up, once.
 
-    Makes the key files, the sealer's register, the database's tables and the first
-    administrator, where ALLOC_HOST, ALLOC_HOME, ALLOC_KEYS, ALLOC_ANCHORS and
-    ALLOC_DATABASE_URL say. What is not given is asked for. A run that was interrupted is run
-    again, and finishes; nothing that is there is ever overwritten.
+    Makes the key files, the sealer's register, the pages' secret, the database's tables and the
+    first administrator, where ALLOC_HOST, ALLOC_HOME, ALLOC_KEYS, ALLOC_ANCHORS,
+    ALLOC_WEB_SECRET and ALLOC_DATABASE_URL say. What is not given is asked for. A run that was
+    interrupted is run again, and finishes; nothing that is there is ever overwritten.
     """
     settings = Settings.from_environment(os.environ)
     new = NewAccount(
@@ -70,7 +78,8 @@ def init_command(
         organization=_ask("Organization code", organization, "--organization CODE"),
     )
     password = ask_new_password(password_fd, "--password-fd N")
-    made = installation.initialize(settings, new, password)
+    passphrase = _ask_passphrase() if protect_keys else read_passphrase(settings)
+    made = installation.initialize(settings, new, password, passphrase=passphrase)
     if as_json:
         _emit(made)
         return
@@ -81,6 +90,7 @@ def init_command(
             ("Database", made.database),
             ("Keys", f"{made.keys}  (never in the database's backup)"),
             ("Anchors", f"{made.anchors}  (never in the database's backup)"),
+            ("Pages' secret", str(made.web_secret)),
             ("Sealing key", f"{made.sealing_key}  (public; for lists made offline)"),
             ("Administrator", made.administrator),
         )
@@ -98,6 +108,12 @@ def _ask(question: str, given: str | None, option: str) -> str:
     return str(click.prompt(question, err=True))
 
 
+def _ask_passphrase() -> str:
+    require_terminal("ALLOC_PASSPHRASE_FILE instead of --protect-keys")
+    question = "Passphrase of the keys"
+    return str(click.prompt(question, hide_input=True, confirmation_prompt=True, err=True))
+
+
 def _emit(made: installation.Installation) -> None:
     screen.emit(
         {
@@ -108,5 +124,6 @@ def _emit(made: installation.Installation) -> None:
             "keys": str(made.keys),
             "kid": made.kid,
             "sealing_key": made.sealing_key,
+            "web_secret": str(made.web_secret),
         }
     )

@@ -16,7 +16,11 @@ def open_service() -> Deps:
     Raises:
         OperationError: A setting, keys, register or database are missing, unsafe or of others.
     """
-    deps = open_from_environment(os.environ)
+    return started(open_from_environment(os.environ))
+
+
+def started(deps: Deps) -> Deps:
+    """Show the sealer every log; tell of each trial whose log it refuses."""
     click.get_current_context().call_on_close(deps.database.dispose)
     with waiting("Showing the sealer every log"):
         refused = health.start(deps)

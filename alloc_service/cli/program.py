@@ -53,8 +53,9 @@ SECTIONS: Mapping[str, Mapping[str, Place]] = {
         "witness": Place(f"{_PACKAGE}.witness", "Witness a log, on a machine of your own."),
     },
     "The machine": {
-        "sealer": Place(f"{_PACKAGE}.sealer", "See why nothing opens, and recover."),
+        "sealer": Place(f"{_PACKAGE}.sealer", "Run the sealer, see why nothing opens, recover."),
         "drill": Place(f"{_PACKAGE}.drill", "Find out that a lost list could be had again."),
+        "web-secret": Place(f"{_PACKAGE}.web_secret", "Make the file with the pages' secret."),
         "restore-enrolment": Place(
             f"{_PACKAGE}.restore_enrolment", "Enter a record again that a restore has lost."
         ),

@@ -1,19 +1,21 @@
-"""`alloc sealer`: why nothing opens, and the way back. Run on the sealer's host."""
+"""`alloc sealer`: why nothing opens, and the way back.
+
+`status` asks the sealer, wherever it runs; everything else is run where its keys are.
+"""
 
 from pathlib import Path
 
 import click
 
-from alloc_service.cli import files, screen
+from alloc_service.cli import files, rotating, screen, sealing_host
 from alloc_service.cli.command import as_json, command, refuse
 from alloc_service.cli.opening import open_service
 from alloc_service.cli.people import Claim, acts_as, sign_in, with_second
 from alloc_service.cli.progress import waiting
-from alloc_service.cli.source import read_root
 from alloc_service.cli.status import trial_to_json
 from alloc_service.errors import UnknownRecordError
 from alloc_service.log.witness import LONGEST_REQUEST
-from alloc_service.services import audit, recovery, sealed_lists
+from alloc_service.services import audit, recovery
 from alloc_service.services.installation import TrialStatus, service_status
 from alloc_service.services.recovery import Recovery, TwoPeople
 
@@ -89,7 +91,7 @@ def recover(
     and nothing that a witness of the trial has seen is gone below.
     """
     notes = [files.read_text(path, LONGEST_REQUEST) for path in seen]
-    deps = open_service()
+    deps = sealing_host.open_here()
     people = TwoPeople(sign_in(deps, claim), sign_in(deps, second))
     with waiting("Recovering the log"):
         found = recovery.recover(deps, people, trial, retired, notes)
@@ -102,25 +104,15 @@ def recover(
     _show_recovery(trial, found)
 
 
-@command(
-    "accept",
-    "alloc sealer accept rac.example.org/NCT01728727/audit 1 19f885a6…e0ab542d",
-    sealer_command,
-)
-@click.argument("origin")
-@click.argument("number", metavar="LIST", type=click.IntRange(1, 9_999))
-@click.argument("root")
-def accept(origin: str, number: int, root: str) -> None:
-    """Test-open every slot of a sealed list, so that it may be activated.
-
-    ORIGIN is the log's name as `alloc status --json` shows it, ROOT the list's root as its
-    statistician gives it. The answer is only that all open, or the first that does not. Where
-    the service runs the sealer itself, `alloc list activate` does this too.
-    """
-    deps = open_service()
-    with waiting("Test-opening every slot"):
-        sealed_lists.accept_list(deps, origin, number, read_root(root))
-    screen.good(f"Every slot of list {number} opens; the sealer has accepted it.")
+for _command in (
+    sealing_host.serve,
+    sealing_host.unlock,
+    sealing_host.accept,
+    sealing_host.design,
+    sealing_host.reseal,
+    rotating.rotate,
+):
+    sealer_command.add_command(_command)
 
 
 def _show(item: TrialStatus) -> None:

@@ -117,8 +117,9 @@ class NotAcceptedError(StateError):
 
     code = "not-accepted"
     text = (
-        "Sealing {sealing} of list {list} was not accepted by the sealer, so it cannot be used. "
-        "Whoever keeps the sealer runs `alloc sealer accept` on its host."
+        "List {list} was not accepted by the sealer as it is sealed now, so it cannot be used. "
+        "Whoever keeps the sealer runs `alloc sealer accept {origin} {list} {root}` on its host, "
+        "as its user."
     )
 
 

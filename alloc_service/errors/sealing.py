@@ -216,6 +216,16 @@ class UnknownKidError(KeyFileError):
     )
 
 
+class SigningKeyLostError(KeyFileError):
+    """A log is signed with a key that is not here."""
+
+    code = "signing-key-lost"
+    text = (
+        "The signing key {name}, of {origin}, is not among the keys here. If the keys were just "
+        "rotated, restart the service; else put the file back from the backup of the keys."
+    )
+
+
 class SealedListError(IntegrityError):
     """A sealed list or its package contradicts itself or its format."""
 

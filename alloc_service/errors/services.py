@@ -55,6 +55,13 @@ class TooManyTriesError(PaceError):
     )
 
 
+class RotationError(StateError):
+    """The keys cannot be changed now."""
+
+    code = "rotation-held"
+    text = "The keys were not changed: {rule}. Mend that first; nothing was done."
+
+
 class RouteWithoutRuleError(OperationError):
     """A route says nothing of who may come to it."""
 

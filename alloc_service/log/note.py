@@ -264,17 +264,18 @@ class Checkpoint:
         return cls(origin, int(lines[1]), root)
 
 
-def sign_checkpoint(checkpoint: Checkpoint, signer: Signer) -> str:
-    """Return a checkpoint as a note signed by the log's key.
+def sign_checkpoint(checkpoint: Checkpoint, signer: Signer, *others: Signer) -> str:
+    """Return a checkpoint as a note signed by the log's key; where it changes, by two.
 
     Raises:
         NoteError: The log is empty (nothing is signed at size 0), or the key is another log's.
     """
-    if signer.name != checkpoint.origin:
-        raise NoteError(rule=f"the key of {signer.name} signs no checkpoint of another origin")
+    for one in (signer, *others):
+        if one.name != checkpoint.origin:
+            raise NoteError(rule=f"the key of {one.name} signs no checkpoint of another origin")
     text = checkpoint.text
     Checkpoint.parse(text, checkpoint.origin)
-    return f"{text}\n{signer.sign(text)}"
+    return f"{text}\n" + "".join(one.sign(text) for one in (signer, *others))
 
 
 def open_checkpoint(note: str, log: Verifier, witnesses: Collection[Verifier] = ()) -> Checkpoint:
@@ -304,6 +305,16 @@ def open_cosigned(
         raise UnknownSignerError(rule=f"{log.name} has not signed it")
     cosigners = tuple(key.name for key in opened.signers if key.kind == COSIGNATURE_V1)
     return Checkpoint.parse(opened.text, log.name), cosigners
+
+
+def open_by_one_of(note: str, keys: Collection[Verifier]) -> Checkpoint:
+    """Read a checkpoint that one of a log's keys, the one of now or an older one, has signed.
+
+    Raises:
+        NoteError: As `open_checkpoint`.
+    """
+    opened = open_note(note, keys)
+    return Checkpoint.parse(opened.text, opened.signers[0].name)
 
 
 def _cosigned(text: str, time: int) -> bytes:

@@ -9,11 +9,12 @@ no arms and no clock.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from alloc_service.errors import DisjointRolesError
+from alloc_service.errors import DisjointRolesError, NoteError
 from alloc_service.log.ceremony_rules import CEREMONY_RULES, demand_ceremony_done
 from alloc_service.log.demands import Rule, demand, demand_second, list_of, refusal, sealed_of
 from alloc_service.log.entry import Body, Entry
 from alloc_service.log.gate_rules import GATE_RULES, note_look
+from alloc_service.log.note import ED25519, Verifier
 from alloc_service.log.state import Assigned, ListState, LogState, Wrap
 from alloc_service.permissions import Role, require_disjoint
 
@@ -200,8 +201,36 @@ def _grant_ended(state: LogState, entry: Entry, body: Body) -> None:
     demand(role in state.roles.get(body["subject"], set()), entry, "the role was never granted")
 
 
-def _key_logged(_state: LogState, _entry: Entry, _body: Body) -> None:
-    """Record a key's id; which key signs is the reader's policy, not the log's."""
+def _key_created(state: LogState, entry: Entry, body: Body) -> None:
+    if "kid" in body:
+        demand(not state.kid, entry, "a sealing key was named before")
+        state.kid = body["kid"]
+    else:
+        demand(not state.log_keys, entry, "the log's key was named before")
+        state.log_keys.append((entry.seq, _log_key(state, entry, body)))
+
+
+def _key_rotated(state: LogState, entry: Entry, body: Body) -> None:
+    if "kid" in body:
+        demand(body["kid"] != state.kid, entry, "it is the key that was named last")
+        state.kid = body["kid"]
+    else:
+        demand(bool(state.log_keys), entry, "the log's key before was never named")
+        key = _log_key(state, entry, body)
+        used = [known.public for _, known in state.log_keys]
+        demand(key.public not in used, entry, "the log has had this key already")
+        state.log_keys.append((entry.seq, key))
+
+
+def _log_key(state: LogState, entry: Entry, body: Body) -> Verifier:
+    """Return the key that an entry names: a log's own, under the name of this log."""
+    try:
+        key = Verifier.parse(body["vkey"])
+    except NoteError as error:
+        raise refusal(entry, str(error.facts["rule"])) from None
+    demand(key.name == state.origin, entry, "the key's name is not the log's origin")
+    demand(key.kind == ED25519, entry, "it is a witness's key")
+    return key
 
 
 def _key_rewrapped(state: LogState, entry: Entry, body: Body) -> None:
@@ -278,8 +307,8 @@ _RULES: Final[Mapping[str, Rule]] = {
     "user.changed": _user_changed,
     "grant.added": _grant_added,
     "grant.ended": _grant_ended,
-    "key.created": _key_logged,
-    "key.rotated": _key_logged,
+    "key.created": _key_created,
+    "key.rotated": _key_rotated,
     "key.rewrapped": _key_rewrapped,
     "clock.corrected": _clock_corrected,
     "log.recovered": _log_recovered,

@@ -120,6 +120,9 @@ class LogState:
         design_reads: For the seq of each `design.read`, its list.
         roles: For each person, every role that was ever granted.
         recoveries: How many `log.recovered` there were.
+        kid: Id of the sealing key that was named last, or "".
+        log_keys: The log's own keys as it names them, each with the seq that names it; none
+            where they were never rotated.
         policy: The trial's witnesses, and what their cosignature is needed for.
         gate_suspended_until: Until when nothing waits for them, or "".
         ungated: The seq of each entry that may be opened without a cosignature, for it was
@@ -144,6 +147,8 @@ class LogState:
     design_reads: dict[int, int] = field(default_factory=dict)
     roles: dict[str, set[Role]] = field(default_factory=dict)
     recoveries: int = 0
+    kid: str = ""
+    log_keys: list[tuple[int, Verifier]] = field(default_factory=list)
     policy: WitnessPolicy = field(default_factory=WitnessPolicy)
     gate_suspended_until: str = ""
     ungated: set[int] = field(default_factory=set)

@@ -1954,6 +1954,9 @@ class LogState:
         design_reads: For the seq of each `design.read`, its list.
         roles: For each person, every role that was ever granted.
         recoveries: How many `log.recovered` there were.
+        kid: Id of the sealing key that was named last, or "".
+        log_keys: The log's own keys as it names them, each with the seq that names it; none
+            where they were never rotated.
         policy: The trial's witnesses, and what their cosignature is needed for.
         gate_suspended_until: Until when nothing waits for them, or "".
         ungated: The seq of each entry that may be opened without a cosignature, for it was
@@ -1978,6 +1981,8 @@ class LogState:
     design_reads: dict[int, int] = field(default_factory=dict)
     roles: dict[str, set[Role]] = field(default_factory=dict)
     recoveries: int = 0
+    kid: str = ""
+    log_keys: list[tuple[int, Verifier]] = field(default_factory=list)
     policy: WitnessPolicy = field(default_factory=WitnessPolicy)
     gate_suspended_until: str = ""
     ungated: set[int] = field(default_factory=set)
@@ -3499,8 +3504,36 @@ def _grant_ended(state: LogState, entry: Entry, body: Body) -> None:
     demand(role in state.roles.get(body["subject"], set()), entry, "the role was never granted")
 
 
-def _key_logged(_state: LogState, _entry: Entry, _body: Body) -> None:
-    """Record a key's id; which key signs is the reader's policy, not the log's."""
+def _key_created(state: LogState, entry: Entry, body: Body) -> None:
+    if "kid" in body:
+        demand(not state.kid, entry, "a sealing key was named before")
+        state.kid = body["kid"]
+    else:
+        demand(not state.log_keys, entry, "the log's key was named before")
+        state.log_keys.append((entry.seq, _log_key(state, entry, body)))
+
+
+def _key_rotated(state: LogState, entry: Entry, body: Body) -> None:
+    if "kid" in body:
+        demand(body["kid"] != state.kid, entry, "it is the key that was named last")
+        state.kid = body["kid"]
+    else:
+        demand(bool(state.log_keys), entry, "the log's key before was never named")
+        key = _log_key(state, entry, body)
+        used = [known.public for _, known in state.log_keys]
+        demand(key.public not in used, entry, "the log has had this key already")
+        state.log_keys.append((entry.seq, key))
+
+
+def _log_key(state: LogState, entry: Entry, body: Body) -> Verifier:
+    """Return the key that an entry names: a log's own, under the name of this log."""
+    try:
+        key = Verifier.parse(body["vkey"])
+    except NoteError as error:
+        raise refusal(entry, str(error.facts["rule"])) from None
+    demand(key.name == state.origin, entry, "the key's name is not the log's origin")
+    demand(key.kind == ED25519, entry, "it is a witness's key")
+    return key
 
 
 def _key_rewrapped(state: LogState, entry: Entry, body: Body) -> None:
@@ -3578,8 +3611,8 @@ _RULES: Final[Mapping[str, Rule]] = {
     "user.changed": _user_changed,
     "grant.added": _grant_added,
     "grant.ended": _grant_ended,
-    "key.created": _key_logged,
-    "key.rotated": _key_logged,
+    "key.created": _key_created,
+    "key.rotated": _key_rotated,
     "key.rewrapped": _key_rewrapped,
     "clock.corrected": _clock_corrected,
     "log.recovered": _log_recovered,

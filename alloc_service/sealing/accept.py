@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from alloc_service.core.canon import Json, canon
+from alloc_service.core.canon import Json, canon, parse_object
 from alloc_service.core.merkle import root_of
 from alloc_service.errors import AcceptError, IntegrityError, NotAcceptedError
 from alloc_service.sealing.envelope import SlotPlace, TrancheKey, open_slot
@@ -92,11 +92,23 @@ def add_acceptance(path: Path, acceptance: Acceptance) -> None:
         append_line(path, acceptance.line)
 
 
-def require_acceptance(path: Path, acceptance: Acceptance) -> None:
-    """Check that this very sealing was accepted on this host.
+def read_acceptances(path: Path) -> list[Acceptance]:
+    """Return every sealing that was accepted on this host."""
+    rows = [parse_object(line) for line in (read_file(path) or b"").splitlines()]
+    return [
+        Acceptance(
+            int(str(row["list"])), int(str(row["sealing"])), str(row["root"]),
+            str(row["wrap_sha256"]),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def require_acceptance(path: Path, acceptance: Acceptance, origin: str) -> None:
+    """Check that this very sealing, of the log of this name, was accepted on this host.
 
     Raises:
         NotAcceptedError: It was not.
     """
     if acceptance.line not in (read_file(path) or b"").split(b"\n"):
-        raise NotAcceptedError(list=acceptance.list, sealing=acceptance.sealing)
+        raise NotAcceptedError(list=acceptance.list, origin=origin, root=acceptance.root)

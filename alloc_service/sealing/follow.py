@@ -167,7 +167,7 @@ def _take(anchor: Anchor, data: bytes) -> Entry:
     if entry.type == "log.recovered":
         raise RecoveryUnknownError(seq=entry.seq)
     if acceptance := _needs_acceptance(anchor.state, entry):
-        require_acceptance(anchor.accepted_path, acceptance)
+        require_acceptance(anchor.accepted_path, acceptance, anchor.origin)
     anchor.take(entry)
     return entry
 

@@ -10,7 +10,8 @@ Files of the key directory (its rules are in `folder`):
 <id> is the first 16 hexadecimal digits of the SHA-256 of the raw public key; the name must be
 that of the key inside. Several keys of a kind may lie there: `current` names the one that new
 things are sealed to or signed with, and an older sealing key stays to open what is sealed to
-it. So a rotation adds a file and writes `current` anew; nothing else changes.
+it. So a rotation adds a file and writes `current` anew; nothing else changes. An older signing
+key stays as well: logs that were not told of the newer one yet are signed with it.
 
 `current` is written last, so that it marks keys as made. Key files without it come from an
 interrupted `alloc init`, which is run again and finishes: it keeps what is there, and makes
@@ -25,14 +26,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from alloc_service.core.canon import canon, parse_object
 from alloc_service.errors import (
@@ -45,12 +44,24 @@ from alloc_service.errors import (
     KeysPassphraseError,
     KeysStrangerError,
     KeysUnfinishedError,
-    UnknownKidError,
+    SigningKeyLostError,
 )
-from alloc_service.log.note import Signer
 from alloc_service.sealing import age
 from alloc_service.sealing.folder import UNFINISHED, KeyFolder, command, open_folder
+from alloc_service.sealing.server_keys import ServerKeys
 from alloc_service.sealing.wrap import key_id
+
+__all__ = [
+    "ServerKeys",
+    "add_signing_key",
+    "are_protected",
+    "choose_signing_key",
+    "clear_unfinished",
+    "create_keys",
+    "load_keys",
+    "replace_lost_sealing_key",
+    "rotate_sealing_key",
+]
 
 CURRENT = "current"
 FORMAT = "rac-keys/1"
@@ -72,58 +83,6 @@ _WITHOUT = {
     SEALING: "if there is none, the lists are sealed again from their escrow",
     SIGNING: "nothing else makes it again: every log names it, so no log can grow without it",
 }
-
-
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class ServerKeys:
-    """The keys of one server, opened; hidden from reprs, never pickled.
-
-    Attributes:
-        kid: Id of the sealing key that new things are sealed to.
-        public_key: That key's raw X25519 public key, 32 bytes; a list made elsewhere is
-            sealed to it.
-        verify_key: The raw Ed25519 public key, 32 bytes, that checkpoints are checked with.
-    """
-
-    kid: str
-    public_key: bytes
-    verify_key: bytes
-    _sealing: Mapping[str, X25519PrivateKey]
-    _signing: Ed25519PrivateKey
-
-    def __repr__(self) -> str:
-        return f"ServerKeys(kid={self.kid!r}, …)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("server keys are neither pickled nor copied")
-
-    @property
-    def kids(self) -> tuple[str, ...]:
-        """Return the ids of all sealing keys at hand, the current one and older ones."""
-        return tuple(sorted(self._sealing))
-
-    def unwrap_key(self, kid: str) -> X25519PrivateKey:
-        """Return the sealing key of that id, current or older.
-
-        Raises:
-            UnknownKidError: No such key is here.
-        """
-        try:
-            return self._sealing[kid]
-        except KeyError:
-            raise UnknownKidError(kid=kid) from None
-
-    def derive(self, label: str) -> bytes:
-        """Return 32 secret bytes for another use, each label's its own (RFC 5869).
-
-        They change with the signing key alone. What they protect must bear to be lost.
-        """
-        raw = self._signing.private_bytes_raw()
-        return HKDF(algorithm=SHA256(), length=32, salt=None, info=label.encode()).derive(raw)
-
-    def signer(self, name: str) -> Signer:
-        """Return what signs notes with this server's key, under a name of its own."""
-        return Signer(name, self._signing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +153,17 @@ def load_keys(directory: Path, passphrase: str | None = None) -> ServerKeys:
         return _load(folder, passphrase)
 
 
+def are_protected(directory: Path) -> bool:
+    """Tell whether a passphrase protects the keys that lie here.
+
+    Raises:
+        KeyFileError: There is no such directory, or it is not as it must be.
+    """
+    with open_folder(directory) as folder:
+        folder.require_private()
+        return any(file.protected for file in _key_files(folder))
+
+
 def rotate_sealing_key(directory: Path, passphrase: str | None = None) -> ServerKeys:
     """Add a sealing key and make it the current one; the older ones stay to open with.
 
@@ -206,6 +176,71 @@ def rotate_sealing_key(directory: Path, passphrase: str | None = None) -> Server
         keys = _load(folder, passphrase)
         kid = _add_key(folder, SEALING, passphrase)
         _write_current(folder, {SEALING: kid, SIGNING: key_id(keys.verify_key)})
+        return _load(folder, passphrase)
+
+
+def clear_unfinished(directory: Path) -> None:
+    """Remove what an interrupted change of keys left half written; it was never in use.
+
+    Raises:
+        KeyFileError: There is no such directory, or it is not as it must be.
+    """
+    with open_folder(directory, writing=True) as folder:
+        folder.require_private()
+        folder.clear_unfinished()
+
+
+def replace_lost_sealing_key(directory: Path, passphrase: str | None = None) -> ServerKeys:
+    """Make a new sealing key in the place of a current one whose file is lost.
+
+    What was sealed to the lost one opens with nothing: its lists are sealed again from escrow.
+
+    Raises:
+        KeysExistError: The current key is there.
+        KeyFileError: What `load_keys` raises of everything else; nothing was changed then.
+    """
+    with open_folder(directory, writing=True) as folder:
+        folder.require_private()
+        folder.clear_unfinished()
+        chosen = _read_current(folder)
+        files = _key_files(folder)
+        if (SEALING, chosen[SEALING]) in {(file.kind, file.id) for file in files}:
+            raise KeysExistError(path=directory)
+        for file in files:  # what is kept must open, before anything is added to it
+            _read_key(folder, file, passphrase)
+        kid = _add_key(folder, SEALING, passphrase)
+        _write_current(folder, {SEALING: kid, SIGNING: chosen[SIGNING]})
+        return _load(folder, passphrase)
+
+
+def add_signing_key(directory: Path, passphrase: str | None = None) -> ServerKeys:
+    """Add a signing key beside the current one, which stays current until `choose_signing_key`.
+
+    Raises:
+        KeyFileError: What `load_keys` raises; nothing was changed then.
+    """
+    with open_folder(directory, writing=True) as folder:
+        folder.require_private()
+        folder.clear_unfinished()
+        _load(folder, passphrase)
+        _add_key(folder, SIGNING, passphrase)
+        return _load(folder, passphrase)
+
+
+def choose_signing_key(directory: Path, name: str, passphrase: str | None = None) -> ServerKeys:
+    """Make a signing key that is there the current one; the others stay.
+
+    Raises:
+        KeyFileError: What `load_keys` raises; nothing was changed then.
+        SigningKeyLostError: There is no such key.
+    """
+    with open_folder(directory, writing=True) as folder:
+        folder.require_private()
+        folder.clear_unfinished()
+        keys = _load(folder, passphrase)
+        if name not in keys.signer_ids:
+            raise SigningKeyLostError(name=name, origin="no log")
+        _write_current(folder, {SEALING: keys.kid, SIGNING: name})
         return _load(folder, passphrase)
 
 
@@ -231,7 +266,7 @@ def _load(folder: KeyFolder, passphrase: str | None) -> ServerKeys:
         public_key=current.public_key().public_bytes_raw(),
         verify_key=signer.public_key().public_bytes_raw(),
         _sealing=sealing,
-        _signing=signer,
+        _signing=signing,
     )
 
 

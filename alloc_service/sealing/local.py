@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from alloc_service.core.design import Design
@@ -22,20 +22,27 @@ from alloc_service.errors import (
     FrozenError,
     NotAuthorizedError,
     ProtocolError,
+    RefusalError,
     RegisterError,
     SealedDesignError,
 )
-from alloc_service.log.note import (
-    Checkpoint,
-    Signer,
-    Verifier,
-    open_checkpoint,
-    sign_checkpoint,
-)
-from alloc_service.log.state import Assigned, ListState, LogState
+from alloc_service.log.note import Checkpoint, Verifier, open_by_one_of, sign_checkpoint
+from alloc_service.log.state import ListState
 from alloc_service.sealing import follow
-from alloc_service.sealing.accept import Acceptance, add_acceptance, open_all, require_acceptance
+from alloc_service.sealing.accept import (
+    Acceptance,
+    add_acceptance,
+    open_all,
+    read_acceptances,
+    require_acceptance,
+)
 from alloc_service.sealing.anchor import Anchor, Register
+from alloc_service.sealing.asked import (
+    acceptance_of,
+    find_covered,
+    find_logged_kid,
+    list_places,
+)
 from alloc_service.sealing.envelope import SlotPlace, TrancheKey, open_slot
 from alloc_service.sealing.files import refusing_disk_errors
 from alloc_service.sealing.gate import Gate
@@ -59,6 +66,8 @@ class LocalSealer:
         AnchorsExposedError: Others can reach the directory.
     """
 
+    holds_keys = True
+
     def __init__(self, keys: ServerKeys, directory: Path, host: str) -> None:
         self._keys = keys
         self._directory = directory
@@ -67,7 +76,6 @@ class LocalSealer:
         self._register.check(*keys.kids)
         self._registered: set[str] = set()
         self._anchors: dict[str, Anchor] = {}
-        self._signers: dict[str, Signer] = {}
         self._gates: dict[str, Gate] = {}
         self._tranche_keys: dict[tuple[str, str, str], TrancheKey] = {}
 
@@ -87,7 +95,22 @@ class LocalSealer:
 
     def log_key(self, origin: str) -> Verifier:
         """Return the public key that this trial's checkpoints are signed with."""
-        return self._signer(origin).verifier
+        return self.log_keys(origin)[0]
+
+    def log_keys(self, origin: str) -> tuple[Verifier, ...]:
+        """Return that key, and after it the older ones that this log has named."""
+        anchor = self._anchor(origin)
+        if not anchor.state.size and self._is_registered(origin):
+            with contextlib.suppress(RefusalError), anchor.held():
+                anchor.refresh()
+        named = [key for _, key in anchor.state.log_keys]
+        return tuple(reversed(named)) or (self._keys.signer(origin).verifier,)
+
+    def accepted(self, origin: str) -> tuple[Acceptance, ...]:
+        """Return the sealings of a trial that were test-opened here."""
+        path = self._anchor(origin).accepted_path
+        with refusing_disk_errors(path):
+            return tuple(read_acceptances(path))
 
     def status(self, origin: str) -> Status:
         """Tell how the sealer stands, without a lock."""
@@ -154,12 +177,12 @@ class LocalSealer:
         anchor = self._anchor(origin)
         with anchor.held():
             self._refresh(anchor)
-            assigned = _covered(anchor.state, seq, enrolment)
+            assigned = find_covered(anchor.state, seq, enrolment)
             gate = self._gates.setdefault(origin, Gate())
             gate.require_cosigned(anchor, seq, sealed.cosigned, self.log_key(origin))
             known = anchor.state.lists[assigned.list]
             record = anchor.state.enrolment_sha256[enrolment]
-            kid = _logged_kid(known, sealed.wrap)
+            kid = find_logged_kid(known, sealed.wrap)
         leaf = bytes.fromhex(assigned.leaf)
         index = leaf_index(known.slots, assigned.stratum, assigned.slot)
         size, root = sum(known.slots), bytes.fromhex(known.root)
@@ -221,16 +244,13 @@ class LocalSealer:
         """
         anchor = self._anchor(origin)
         with anchor.held():
-            self._refresh(anchor)
-            known = anchor.state.lists.get(number)
-            if known is None or not known.root:
-                raise NotAuthorizedError(rule=f"list {number} is not sealed in the followed log")
-            acceptance = _acceptance(number, known, wrap)
+            known = self._sealed(anchor, number)
+            acceptance = acceptance_of(number, known, wrap)
             logged = known.wraps.get(acceptance.sealing)
             kid = logged.kid if logged else self._keys.kid
         # A sealed list's design, root and slots never change, and this takes a while: no lock.
         key = self._tranche_key(origin, wrap, kid, known)
-        open_all(acceptance, key, _places(known), leaves, blobs)
+        open_all(acceptance, key, list_places(known), leaves, blobs)
         return acceptance
 
     def require_accepted(self, origin: str, acceptance: Acceptance) -> None:
@@ -241,7 +261,7 @@ class LocalSealer:
         """
         path = self._anchor(origin).accepted_path
         with refusing_disk_errors(path):
-            require_acceptance(path, acceptance)
+            require_acceptance(path, acceptance, origin)
 
     def followed(self, origin: str) -> list[bytes]:
         """Return every followed entry, frozen or not: for recovery, on this host alone.
@@ -273,6 +293,14 @@ class LocalSealer:
             follow.resume(anchor, entries)
             return self._sign(anchor)
 
+    def _sealed(self, anchor: Anchor, number: int) -> ListState:
+        """Return a sealed list of the followed log; under the anchor's lock."""
+        self._refresh(anchor)
+        known = anchor.state.lists.get(number)
+        if known is None or not known.root:
+            raise NotAuthorizedError(rule=f"list {number} is not sealed in the followed log")
+        return known
+
     def _anchor(self, origin: str) -> Anchor:
         found = self._anchors.get(origin)
         if found is None:
@@ -292,18 +320,17 @@ class LocalSealer:
             raise RegisterError(path=anchor.path, rule="the register does not know this anchor")
         raise ProtocolError(rule=f"{anchor.origin} was never followed here")
 
-    def _signer(self, origin: str) -> Signer:
-        if origin not in self._signers:
-            self._signers[origin] = self._keys.signer(origin)
-        return self._signers[origin]
-
     def _sign(self, anchor: Anchor) -> str:
-        checkpoint = Checkpoint(anchor.origin, anchor.tree.size, anchor.tree.root())
-        return sign_checkpoint(checkpoint, self._signer(anchor.origin))
+        """Sign with the log's key; at the entry that changes it, with the older one before."""
+        size, named = anchor.tree.size, anchor.state.log_keys
+        first = len(named) - (2 if len(named) > 1 and named[-1][0] + 1 == size else 1)
+        signers = [self._keys.signer_of(key) for _, key in named[max(first, 0) :]]
+        checkpoint = Checkpoint(anchor.origin, size, anchor.tree.root())
+        return sign_checkpoint(checkpoint, *(signers or [self._keys.signer(anchor.origin)]))
 
     def _read_seen(self, origin: str, seen: Sequence[str]) -> list[Checkpoint]:
-        key = self.log_key(origin)
-        return [open_checkpoint(note, key) for note in seen]
+        keys = self.log_keys(origin)
+        return [open_by_one_of(note, keys) for note in seen]
 
     def _refresh(self, anchor: Anchor) -> None:
         self._require_registered(anchor)
@@ -337,35 +364,3 @@ class LocalSealer:
                 self._keys.unwrap_key(kid), wrap, origin, known.design_sha256, known.root, kid
             )
         return self._tranche_keys[name]
-
-
-def _covered(state: LogState, seq: int, enrolment: str) -> Assigned:
-    """Return the followed assignment that a followed entry lets somebody look at."""
-    assigned = state.assigned.get(enrolment)
-    if assigned is None:
-        raise NotAuthorizedError(rule="no slot was assigned to this enrolment")
-    by_many = state.arms_reads.get(seq, -1) >= assigned.seq
-    if assigned.seq == seq or state.rereads.get(seq) == enrolment or by_many:
-        return assigned
-    raise NotAuthorizedError(rule=f"entry {seq} does not cover this enrolment")
-
-
-def _logged_kid(known: ListState, wrap: bytes) -> str:
-    digest = hashlib.sha256(wrap).hexdigest()
-    for logged in known.wraps.values():
-        if logged.wrap_sha256 == digest:
-            return logged.kid
-    raise NotAuthorizedError(rule="the wrapped key is of no logged sealing of this list")
-
-
-def _places(known: ListState) -> Iterator[SlotPlace]:
-    for stratum, slots in enumerate(known.slots):
-        for slot in range(slots):
-            yield SlotPlace(known.design_sha256, known.root, stratum, slot)
-
-
-def _acceptance(number: int, known: ListState, wrap: bytes) -> Acceptance:
-    digest = hashlib.sha256(wrap).hexdigest()
-    logged = [at for at, sealing in known.wraps.items() if sealing.wrap_sha256 == digest]
-    sealing = logged[0] if logged else max(known.wraps) + 1
-    return Acceptance(number, sealing, known.root, digest)

@@ -1,11 +1,11 @@
-"""What the service asks of a sealer, in this process or later in one of its own.
+"""What the service asks of a sealer, in this process or in one of its own.
 
 The sealer follows the log, keeps an anchor of it, and opens only what the log assigned. List,
 stratum, slot and leaf of an opening come from the followed `slot.assigned` alone: nobody can
 name a slot, bring a key or bring a list.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -61,10 +61,37 @@ class Opened:
 
 
 class Sealer(Protocol):
-    """The small interface that a remote sealer takes over later, unchanged."""
+    """What the services ask: of a sealer in this process, or of one behind a socket.
+
+    The part after `require_accepted` is for the sealer's host alone: behind a socket each of them
+    is refused with the command that does it there.
+
+    Attributes:
+        holds_keys: Whether this process has the keys, and so the part for the host.
+    """
+
+    holds_keys: bool
+
+    @property
+    def kid(self) -> str:
+        """Return the id of the key that new lists are sealed to."""
+        ...
+
+    @property
+    def public_key(self) -> bytes:
+        """Return that key's raw X25519 public key."""
+        ...
+
+    def origins(self) -> list[str]:
+        """Return every trial that was ever followed."""
+        ...
 
     def log_key(self, origin: str) -> Verifier:
         """Return the public key that this trial's checkpoints are signed with."""
+        ...
+
+    def log_keys(self, origin: str) -> tuple[Verifier, ...]:
+        """Return that key, and after it the older ones that the log has named."""
         ...
 
     def status(self, origin: str) -> Status:
@@ -81,10 +108,34 @@ class Sealer(Protocol):
         """Open the slot that a followed entry assigned to this enrolment."""
         ...
 
-    def open_design(self, origin: str, seq: int, sealed: bytes) -> Design:
-        """Open a sealed design for a followed `design.read`."""
+    def accepted(self, origin: str) -> tuple[Acceptance, ...]:
+        """Return the sealings of a trial that were test-opened."""
         ...
 
     def require_accepted(self, origin: str, acceptance: Acceptance) -> None:
         """Check that a sealing was test-opened, before what needs it is appended."""
+        ...
+
+    def open_design(self, origin: str, seq: int, sealed: bytes) -> Design:
+        """Open a sealed design for a followed `design.read`."""
+        ...
+
+    def accept(
+        self, origin: str, number: int, wrap: bytes, leaves: bytes, blobs: Iterable[bytes]
+    ) -> Acceptance:
+        """Test-open every blob of a sealing, and write that down."""
+        ...
+
+    def test_open(
+        self, origin: str, number: int, wrap: bytes, leaves: bytes, blobs: Iterable[bytes]
+    ) -> Acceptance:
+        """Test-open every blob of a sealing."""
+        ...
+
+    def followed(self, origin: str) -> list[bytes]:
+        """Return every followed entry, for a recovery."""
+        ...
+
+    def resume(self, origin: str, entries: Sequence[bytes]) -> str:
+        """Follow the end of a recovery."""
         ...

@@ -45,6 +45,11 @@ def key_id(public_raw: bytes) -> str:
     return hashlib.sha256(public_raw).hexdigest()[:KID_DIGITS]
 
 
+def wrap_digest(wrap: bytes) -> str:
+    """Return HEX SHA-256 of a wrap, as it is logged."""
+    return hashlib.sha256(wrap).hexdigest()
+
+
 def require_origin(origin: str, trial: str | None = None) -> None:
     """Check that an origin is spelled as a log's and, where a trial is given, is that trial's.
 

@@ -10,9 +10,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 from alloc_service.config import Settings
 from alloc_service.core.merkle import Frontier
+from alloc_service.errors import KeysPassphraseError
 from alloc_service.log.state import LogState
-from alloc_service.sealing.keys import load_keys
+from alloc_service.sealing.keys import ServerKeys, load_keys
 from alloc_service.sealing.local import LocalSealer
+from alloc_service.sealing.remote import RemoteSealer
+from alloc_service.sealing.sealer import Sealer
+from alloc_service.services import web_secret
 from alloc_service.services.passwords import Passwords
 from alloc_service.storage.engine import Database
 
@@ -98,7 +102,7 @@ class Deps:
 
     Attributes:
         database: SQLite or PostgreSQL.
-        sealer: What follows the logs and opens slots; in this process.
+        sealer: What follows the logs and opens slots; in this process, or behind a socket.
         clock: Gives aware UTC moments; the only time there is.
         host: First part of every log's origin.
         passwords: Argon2id.
@@ -107,7 +111,7 @@ class Deps:
     """
 
     database: Database
-    sealer: LocalSealer
+    sealer: Sealer
     clock: Clock
     host: str
     passwords: Passwords = field(default_factory=Passwords)
@@ -122,20 +126,72 @@ class Deps:
 def open_deps(settings: Settings, clock: Clock = system_clock) -> Deps:
     """Open what the settings name, and refuse to start where anything is unsafe.
 
+    Where they name the socket of a sealer, this process holds no key: the sealer is asked, and
+    the secret of the pages comes from a file of its own.
+
     Raises:
         OperationError: Keys, register, database or schema are missing, loose or of others.
     """
-    keys = load_keys(settings.keys)
+    if settings.sealer_socket is not None:
+        secret = web_secret.read(settings.web_secret)
+        return _over_database(settings, RemoteSealer(settings.sealer_socket), clock, secret)
+    return open_with_keys(settings, load_keys(settings.keys, read_passphrase(settings)), clock)
+
+
+def open_with_keys(
+    settings: Settings,
+    keys: ServerKeys,
+    clock: Clock = system_clock,
+    *,
+    reads_alone: bool = False,
+) -> Deps:
+    """Open what the settings name with the sealer in this process, whatever socket they name.
+
+    Args:
+        settings: Where everything is.
+        keys: The keys, opened.
+        clock: The only time there is.
+        reads_alone: Whether the database is only read, by a role that may do no more.
+
+    Raises:
+        OperationError: As `open_deps`.
+    """
     sealer = LocalSealer(keys, settings.anchors, settings.host)
-    database = Database(settings.database_url)
+    secret = web_secret.find(settings.web_secret, keys)
+    return _over_database(settings, sealer, clock, secret, reads_alone=reads_alone)
+
+
+def read_passphrase(settings: Settings) -> str | None:
+    """Return the passphrase of the key files from the file that the settings name, if any.
+
+    Raises:
+        KeysPassphraseError: It cannot be read, or holds no line.
+    """
+    path = settings.passphrase_file
+    if path is None:
+        return None
     try:
-        database.check()
-    except BaseException:
-        database.dispose()
-        raise
-    return Deps(database, sealer, clock, settings.host, secret=keys.derive("rac-web/1"))
+        text = path.read_text("utf-8").removesuffix("\n")
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    if not text:
+        rule, remedy = "no passphrase can be read here", "Name another ALLOC_PASSPHRASE_FILE"
+        raise KeysPassphraseError(path=path, rule=rule, remedy=remedy)
+    return text
 
 
 def open_from_environment(environ: Mapping[str, str]) -> Deps:
     """Open what the environment names; as `open_deps`."""
     return open_deps(Settings.from_environment(environ))
+
+
+def _over_database(
+    settings: Settings, sealer: Sealer, clock: Clock, secret: bytes, *, reads_alone: bool = False
+) -> Deps:
+    database = Database(settings.database_url)
+    try:
+        database.check(reads_alone=reads_alone)
+    except BaseException:
+        database.dispose()
+        raise
+    return Deps(database, sealer, clock, settings.host, secret=secret)

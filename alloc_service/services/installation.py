@@ -1,10 +1,10 @@
 """An installation: set up once, its tables brought up to date, and how it stands.
 
-Setting up makes the key files, the sealer's register, the tables and the first administrator,
-in this order. A run that was interrupted is run again and finishes: it keeps what is there. The
-account comes last and marks an installation as set up. Beside accounts, and beside anchors
-whose database is lost, nothing is ever made anew: a second register would forget every log that
-the first one knew, and a new database would stand in the way of the backup.
+Setting up makes the key files, the sealer's register, the secret of the pages, the tables and
+the first administrator, in this order. A run that was interrupted is run again and finishes: it
+keeps what is there. The account comes last and marks an installation as set up. Beside accounts,
+and beside anchors whose database is lost, nothing is ever made anew: a second register would
+forget every log that the first one knew, and a new database would stand in the way of the backup.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from alloc_service.sealing.anchor import Register
 from alloc_service.sealing.keys import ServerKeys, create_keys, load_keys
 from alloc_service.sealing.local import LocalSealer
 from alloc_service.sealing.sealer import Status
-from alloc_service.services import accounts, audit
+from alloc_service.services import accounts, audit, web_secret
 from alloc_service.services.accounts import NewAccount
 from alloc_service.services.backup import Progress, restore_backup
 from alloc_service.services.backup_file import BackupReport
@@ -46,6 +46,7 @@ class Installation:
         database: Where, without user and password.
         keys: Folder of the key files.
         anchors: Folder of the sealer's anchors.
+        web_secret: File with the secret of the pages.
         kid: Id of the sealing key.
         sealing_key: HEX of its public half, 32 bytes; a list made offline is sealed to it.
         administrator: User name of the first administrator.
@@ -55,6 +56,7 @@ class Installation:
     database: str
     keys: Path
     anchors: Path
+    web_secret: Path
     kid: str
     sealing_key: str
     administrator: str
@@ -118,6 +120,7 @@ def initialize(
     administrator: NewAccount,
     password: str,
     clock: Clock = system_clock,
+    passphrase: str | None = None,
 ) -> Installation:
     """Make keys, register, tables and the first administrator; finish an interrupted run.
 
@@ -126,6 +129,7 @@ def initialize(
         administrator: The first account, which adds all others.
         password: Its password, chosen at once.
         clock: For the account's time.
+        passphrase: Protects the key files; none leaves them plain.
 
     Raises:
         InstalledAlreadyError: There are accounts; nothing was changed.
@@ -141,8 +145,9 @@ def initialize(
             raise InstalledAlreadyError(location=database.location)
         if any(settings.anchors.glob(ANCHORS)):
             raise DatabaseLostError(anchors=settings.anchors, location=database.location)
-        keys = _make_or_load_keys(settings.keys)
+        keys = _make_or_load_keys(settings.keys, passphrase)
         _make_or_check_register(settings.anchors, keys.kid)
+        web_secret.make(settings.web_secret)
         database.upgrade()
         sealer = LocalSealer(keys, settings.anchors, settings.host)
         deps = Deps(database, sealer, clock, settings.host, passwords)
@@ -152,6 +157,7 @@ def initialize(
         database=database.location,
         keys=settings.keys,
         anchors=settings.anchors,
+        web_secret=settings.web_secret,
         kid=keys.kid,
         sealing_key=keys.public_key.hex(),
         administrator=administrator.username,
@@ -230,11 +236,11 @@ def _has_accounts(database: Database) -> bool:
         return bool(queries.list_accounts(session))
 
 
-def _make_or_load_keys(folder: Path) -> ServerKeys:
+def _make_or_load_keys(folder: Path, passphrase: str | None) -> ServerKeys:
     try:
-        return create_keys(folder)
+        return create_keys(folder, passphrase)
     except KeysExistError:  # made by a run that was interrupted later
-        return load_keys(folder)
+        return load_keys(folder, passphrase)
 
 
 def _make_or_check_register(folder: Path, kid: str) -> None:

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from alloc_service.core.design import Design
 from alloc_service.core.merkle import inner_nodes, root_of
 from alloc_service.errors import RootDiffersError, UnknownRecordError
 from alloc_service.log.state import Assigned, ListState
@@ -76,10 +77,7 @@ def accept_list(deps: Deps, origin: str, number: int, root: str) -> str:
         NotAuthorizedError: The list is not sealed in the followed log.
     """
     with deps.database.read() as session:
-        found = [row.id for row in queries.list_trials(session) if row.origin == origin]
-        if not found:
-            raise UnknownRecordError(what="trial with the log", name=origin)
-        trial_id = found[0]
+        trial_id = _trial_of(session, origin)
         stored = queries.read_list(session, trial_id, number)
         sealing = queries.read_latest_sealing(session, trial_id, number)
         rows = list(queries.read_sealed_slots(session, trial_id, number, sealing.sealing))
@@ -90,6 +88,35 @@ def accept_list(deps: Deps, origin: str, number: int, root: str) -> str:
     leaves = b"".join(row.leaf for row in rows)
     deps.sealer.accept(origin, number, sealing.wrap, leaves, (row.blob for row in rows))
     return trial_id
+
+
+def open_logged_design(deps: Deps, origin: str, seq: int) -> Design:
+    """Open the design that a logged `design.read` asks for, on the sealer's host.
+
+    Args:
+        deps: The service's, on the sealer's host.
+        origin: The log's name.
+        seq: The entry's.
+
+    Raises:
+        UnknownRecordError: There is no such log, or the entry asks for no design.
+        NotAuthorizedError: The sealer has not followed that entry.
+        IntegrityError: The sealed design is not the one that was frozen.
+    """
+    with deps.database.read() as session:
+        trial_id = _trial_of(session, origin)
+        number = audit.read_state(session, trial_id).design_reads.get(seq)
+        if number is None:
+            raise UnknownRecordError(what=f"design.read in the log {origin} at entry", name=seq)
+        sealed = queries.read_list(session, trial_id, number).design_sealed
+    return deps.sealer.open_design(origin, seq, sealed)
+
+
+def _trial_of(session: Reading, origin: str) -> str:
+    for row in queries.list_trials(session):
+        if row.origin == origin:
+            return row.id
+    raise UnknownRecordError(what="trial with the log", name=origin)
 
 
 def _check(

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from alloc_service.core.merkle import leaf_hash
+from alloc_service.core.merkle import leaf_hash, root_of
 from alloc_service.errors import RefusalError, UnknownRecordError, VerificationError
 from alloc_service.log.entry import Entry, read_entry
-from alloc_service.log.note import Verifier, open_checkpoint
+from alloc_service.log.note import Verifier
+from alloc_service.log.rotation import KeyFrom, follow_keys, key_of, open_of_its_time
 from alloc_service.log.verify import read_ndjson, verify_log
 from alloc_service.services import audit
 from alloc_service.services.claims import read_claims
@@ -106,11 +107,15 @@ def verify_export(entries: bytes, checkpoint: str, log_key: Verifier) -> Verific
         log_key: The log's public key, from a source other than these files.
     """
     lines, torn = _collect(read_ndjson(entries))
-    notes, bad_note = _open_notes([(None, checkpoint)], log_key)
-    log, unchecked = _verify_log(lines, notes, log_key)
+    read = [entry for line in lines for entry in _try_read(line)]
+    keys, bad_key = _follow_keys(read, log_key)
+    opened, bad_note = _open_notes([(None, checkpoint)], keys)
+    size = opened[0][0] if opened else len(lines)
+    key = key_of(size, keys).key
+    log, unchecked = _verify_log(lines, [note for _, note in opened], key)
     checks = (
         _check("file", f"{len(lines)} lines", lambda: torn),
-        _check("checkpoint", "it is signed by the log's key", lambda: bad_note),
+        _check("checkpoint", "it is signed by the log's key", lambda: bad_key or bad_note),
         log,
     )
     return VerificationReport(log_key.name, checks, unchecked)
@@ -118,10 +123,17 @@ def verify_export(entries: bytes, checkpoint: str, log_key: Verifier) -> Verific
 
 @dataclass(frozen=True, slots=True)
 class _Anchor:
-    """What the sealer says of a log: why it does not work, and what it has followed."""
+    """What the sealer says of a log: why it does not work, and what it has followed.
+
+    Attributes:
+        fault: Why it does not work, if it does not.
+        followed: The entries of its anchor; none where the anchor is another process's.
+        end: Size and last leaf of what it has followed.
+    """
 
     fault: str | None
     followed: Sequence[bytes]
+    end: tuple[int, str] = (0, "")
 
 
 class _StoredTrial:
@@ -145,13 +157,13 @@ class _StoredTrial:
         self._require_something()
         log, unchecked = self._check_log()
         lists, unopened = self._check_lists()
-        told = f"its {len(anchor.followed)} entries begin the log"
+        told = f"its {anchor.end[0]} entries begin the log"
         checks = (
             _check("trial", "its definition has its hash", self._find_trial_fault),
             _check("guards", "the append-only triggers are on", self._find_guard_fault),
             *log,
             _check("tree", "head and nodes are the entries'", self._find_tree_fault),
-            _check("sealer", told, lambda: anchor.fault or self._compare(anchor.followed)),
+            _check("sealer", told, lambda: anchor.fault or self._compare(anchor)),
             *lists,
             *self._check_records(),
         )
@@ -162,23 +174,35 @@ class _StoredTrial:
             raise UnknownRecordError(what="log of a trial", name=self._trial_id)
 
     def _check_log(self) -> tuple[list[Check], tuple[str, ...]]:
-        key = self._deps.sealer.log_key(self._origin)
+        keys, bad_key = _follow_keys(self._entries, self._deps.sealer.log_key(self._origin))
         stored, unread = _collect(self._read("checkpoint"))
-        notes, bad_note = _open_notes([(row["size"], row["note"]) for row in stored], key)
+        opened, bad_note = _open_notes([(row["size"], row["note"]) for row in stored], keys)
         last, witnesses = witnesses_of(self._entries)
-        cosigned = attach_cosignatures(notes, self._read("cosignature"), key, witnesses)
-        entries = [row["data"] for row in self._rows]
-        log, unchecked = _verify_log(entries, cosigned.notes, key, last)
+        cosigned = attach_cosignatures(opened, self._read("cosignature"), keys, witnesses)
+        since, newest = keys[-1]
+        notes = [note for size, note in cosigned.notes.items() if size >= since]
+        log, unchecked = _verify_log([row["data"] for row in self._rows], notes, newest, last)
+        older = [note for size, note in cosigned.notes.items() if size < since]
+        bad_note = bad_key or bad_note or self._find_older_fault(older, keys)
         told = f"{len(self._rows)} are what their bytes say"
         checks = [
             _check("entries", told, self._find_row_fault),
             log,
-            _check("checkpoints", f"{len(notes)} are signed", lambda: bad_note or unread),
+            _check("checkpoints", f"{len(opened)} are signed", lambda: bad_note or unread),
         ]
         if witnesses or cosigned.fault:
             told = f"{cosigned.good} are of the log's witnesses"
             checks.append(_check("cosignatures", told, lambda: cosigned.fault))
         return checks, unchecked
+
+    def _find_older_fault(self, notes: Iterable[str], keys: Sequence[KeyFrom]) -> str | None:
+        """Compare the checkpoints of keys that the log has left behind with the entries."""
+        leaves = [leaf_hash(row["data"]) for row in self._rows]
+        for note in notes:
+            found = open_of_its_time(note, keys)
+            if root_of(leaves[: found.size]) != found.root:
+                return f"the checkpoint of size {found.size} is of another log than is stored"
+        return None
 
     def _check_lists(self) -> tuple[list[Check], list[str]]:
         stored = StoredLists(
@@ -240,8 +264,14 @@ class _StoredTrial:
         wrong = find_wrong_node(self._read("log_node"), leaves)
         return None if wrong is None else f"the log's tree: {wrong}"
 
-    def _compare(self, followed: Sequence[bytes]) -> str | None:
-        for seq, data in enumerate(followed):
+    def _compare(self, anchor: _Anchor) -> str | None:
+        size, last = anchor.end
+        if not anchor.followed and size:  # the chain of `prev` makes the last leaf speak for all
+            if size > len(self._rows):
+                return f"entry {len(self._rows)} is not stored, and the sealer has followed it"
+            if leaf_hash(self._rows[size - 1]["data"]).hex() != last:
+                return f"entry {size - 1} is not the one that the sealer has followed"
+        for seq, data in enumerate(anchor.followed):
             if seq >= len(self._rows):
                 return f"entry {seq} is not stored, and the sealer has followed it"
             if data != self._rows[seq]["data"]:
@@ -258,7 +288,8 @@ def _ask_sealer(deps: Deps, origin: str) -> _Anchor:
         status = deps.sealer.status(origin)
         fault = f"it is blocked: {status.blocked}" if status.blocked else None
         fault = f"it is frozen: {status.frozen}" if status.frozen else fault
-        return _Anchor(fault, deps.sealer.followed(origin))
+        followed = deps.sealer.followed(origin) if deps.sealer.holds_keys else ()
+        return _Anchor(fault, followed, (status.size, status.last))
     except RefusalError as error:
         return _Anchor(fault or str(error), ())
 
@@ -286,20 +317,31 @@ def _verify_log(
     return Check("log", True, told), log.unchecked
 
 
+def _follow_keys(
+    entries: Iterable[Entry], known: Verifier
+) -> tuple[tuple[KeyFrom, ...], str | None]:
+    """Return a log's keys, or the one that is known and why the log does not lead to others."""
+    try:
+        return follow_keys(entries, known), None
+    except RefusalError as error:
+        return (KeyFrom(1, known),), str(error)
+
+
 def _open_notes(
-    stored: Iterable[tuple[int | None, str]], key: Verifier
-) -> tuple[list[str], str | None]:
-    """Return the notes that the key has signed for their size, and the first other one's fault."""
-    good, faults = [], []
+    stored: Iterable[tuple[int | None, str]], keys: Sequence[KeyFrom]
+) -> tuple[list[tuple[int, str]], str | None]:
+    """Return the notes that the log's keys have signed, and the first other one's fault."""
+    good: list[tuple[int, str]] = []
+    faults = []
     for size, note in stored:
         which = "the checkpoint" if size is None else f"the checkpoint of size {size}"
         try:
-            found = open_checkpoint(note, key).size
+            found = open_of_its_time(note, keys).size
         except RefusalError as error:
             faults.append(f"{which}: {error}")
             continue
         if size in {None, found}:
-            good.append(note)
+            good.append((found, note))
         else:
             faults.append(f"{which} is of size {found}")
     return good, faults[0] if faults else None

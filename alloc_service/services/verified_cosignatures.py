@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from alloc_service.errors import NoteError
 from alloc_service.log.entry import Entry
-from alloc_service.log.note import Verifier, open_checkpoint
+from alloc_service.log.note import Verifier
+from alloc_service.log.rotation import KeyFrom, key_of
 from alloc_service.services.cosigning import take_lines
 from alloc_service.storage import rows
 
@@ -14,12 +15,12 @@ class Cosigned(NamedTuple):
     """The notes of a log with every good cosignature that is stored.
 
     Attributes:
-        notes: As they were, each with the lines over it.
+        notes: As they were, by size, each with the lines over it.
         good: How many lines are.
         fault: What is wrong with the first other one, or none.
     """
 
-    notes: list[str]
+    notes: dict[int, str]
     good: int
     fault: str | None
 
@@ -36,23 +37,26 @@ def witnesses_of(entries: Iterable[Entry]) -> tuple[list[Verifier], list[Verifie
 
 
 def attach_cosignatures(
-    notes: Sequence[str], stored: Iterable[rows.Values], log: Verifier, keys: Sequence[Verifier]
+    notes: Iterable[tuple[int, str]],
+    stored: Iterable[rows.Values],
+    log: Sequence[KeyFrom],
+    keys: Sequence[Verifier],
 ) -> Cosigned:
     """Add to each note the stored signature lines over it that are good.
 
     Args:
-        notes: Each signed by the log's key.
+        notes: By size, each signed by the log's key of its time.
         stored: The rows.
-        log: The log's key.
+        log: The log's keys.
         keys: Of every witness that the log names.
     """
-    by_size = {open_checkpoint(note, log).size: note for note in notes}
+    by_size = dict(notes)
     count, faults = 0, []
     for row in stored:
         size, name = row["size"], row["name"]
         note = by_size.get(size, "")
         try:
-            good = name in take_lines(note + row["line"], log, keys)
+            good = name in take_lines(note + row["line"], key_of(size, log).key, keys)
         except NoteError:
             good = False
         if good:
@@ -60,4 +64,4 @@ def attach_cosignatures(
             count += 1
         else:
             faults.append(f"what is stored as {name}'s over the checkpoint of size {size} is not")
-    return Cosigned(list(by_size.values()), count, faults[0] if faults else None)
+    return Cosigned(by_size, count, faults[0] if faults else None)

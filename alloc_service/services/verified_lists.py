@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from alloc_service.core.generate import leaf_index, slot_at
 from alloc_service.core.merkle import Place, inner_nodes, root_of
-from alloc_service.errors import FrozenError, IntegrityError, RefusalError
+from alloc_service.errors import FrozenError, IntegrityError, RefusalError, SealerHostError
 from alloc_service.log.entry import Entry
-from alloc_service.sealing.local import LocalSealer
+from alloc_service.sealing.sealer import Sealer
 from alloc_service.services import enrolments
 from alloc_service.services.claims import Claims, ListClaim
 from alloc_service.storage import rows
@@ -43,7 +43,7 @@ class StoredLists:
     """
 
     session: Reading
-    sealer: LocalSealer
+    sealer: Sealer
     origin: str
     trial_id: str
     claims: Claims
@@ -152,6 +152,11 @@ class StoredLists:
         blobs = (slot["blob"] for slot in stored)
         try:
             self.sealer.test_open(self.origin, number, row["wrap"], b"".join(leaves), blobs)
+        except SealerHostError:
+            self.unchecked.append(
+                f"The blobs of list {number} were not opened: that is done on the sealer's host "
+                "alone, by `alloc sealer accept`."
+            )
         except FrozenError:
             self.unchecked.append(
                 f"The blobs of list {number} were not opened: a frozen sealer opens nothing."

@@ -155,8 +155,11 @@ class Database:
             callbacks.committed = True
             self._read_back(transaction)
 
-    def check(self) -> None:
+    def check(self, *, reads_alone: bool = False) -> None:
         """Refuse a database that is unreachable, unsafe or of another schema version.
+
+        Args:
+            reads_alone: Whether nothing is to be written, as by a role that may only read.
 
         Raises:
             DatabaseError: It cannot be reached or written.
@@ -168,6 +171,8 @@ class Database:
             connection = transaction.connection()
             settings(connection, self.location)
             schema.check_version(connection, self.location)
+            if reads_alone:
+                return
             # Changes no row; SQLite begins even a write where only reading is allowed.
             connection.exec_driver_sql("UPDATE log_head SET size = size WHERE trial_id = ''")
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from alloc_service.log.note import COSIGNATURE_V1, Verifier
 from alloc_service.permissions import Role
 from tests.support.chain import (
     ADMINISTRATOR,
@@ -229,10 +230,12 @@ def test_a_rollback_is_reported_only_after_a_recovery(chain: Chain) -> None:
 def test_a_key_is_logged_by_its_kid_or_by_its_vkey(chain: Chain) -> None:
     vkey = "rac.example.org/EXAMPLE-02/audit+07deaf07+AahdKi7MbXK/mNDV1kaotDmM+AVHnZT8J2EFMJ02qIGu"
     before = chain.state.size
+    other = Verifier(chain.state.origin, bytes(range(32))).vkey
 
-    for type_ in ("key.created", "key.rotated"):
-        chain.add(type_, by=ADMINISTRATOR, kid=hex32("k")[:16])
-        chain.add(type_, by=ADMINISTRATOR, vkey=vkey)
+    chain.add("key.created", by=ADMINISTRATOR, kid=hex32("k")[:16])
+    chain.add("key.rotated", by=ADMINISTRATOR, kid=hex32("l")[:16])
+    chain.add("key.created", by=ADMINISTRATOR, vkey=vkey)
+    chain.add("key.rotated", by=ADMINISTRATOR, vkey=other)
 
     assert chain.state.size == before + 4
 
@@ -346,3 +349,33 @@ def test_a_user_is_changed_with_a_role_that_there_is_or_with_none(chain: Chain) 
     chain.add("user.changed", subject="p1", role=Role.MANAGER, site="XA01")
 
     assert chain.state.roles == {}
+
+
+def test_a_log_s_own_key_changes_from_a_named_one_to_one_it_never_had(chain: Chain) -> None:
+    first, second = (Verifier(chain.state.origin, bytes([at] * 32)) for at in (1, 2))
+    stranger = Verifier("rac.example.org/OTHER/audit", bytes(32)).vkey
+    witness = Verifier(chain.state.origin, bytes(32), COSIGNATURE_V1).vkey
+    by: dict[str, Any] = {"by": ADMINISTRATOR}
+
+    chain.refuse("key.rotated", "was never named", **by, vkey=second.vkey)
+    chain.refuse("key.created", "not the log's origin", **by, vkey=stranger)
+    chain.refuse("key.created", "a witness's key", **by, vkey=witness)
+    wrong_id = first.vkey.replace(first.key_id.hex(), "00000000")
+    chain.refuse("key.created", "the verifier key's id", **by, vkey=wrong_id)
+    chain.add("key.created", **by, vkey=first.vkey)
+    chain.refuse("key.created", "was named before", **by, vkey=second.vkey)
+    chain.refuse("key.rotated", "has had this key", **by, vkey=first.vkey)
+    rotated = chain.add("key.rotated", **by, vkey=second.vkey)
+    chain.refuse("key.rotated", "has had this key", **by, vkey=first.vkey)
+
+    assert chain.state.log_keys == [(rotated.seq - 1, first), (rotated.seq, second)]
+
+
+def test_a_sealing_key_is_named_once_and_changes_to_another(chain: Chain) -> None:
+    by: dict[str, Any] = {"by": ADMINISTRATOR}
+    chain.add("key.created", **by, kid=hex32("k")[:16])
+
+    chain.refuse("key.created", "named before", **by, kid=hex32("l")[:16])
+    chain.refuse("key.rotated", "named last", **by, kid=hex32("k")[:16])
+    chain.add("key.rotated", **by, kid=hex32("l")[:16])
+    assert chain.state.kid == hex32("l")[:16]

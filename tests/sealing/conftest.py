@@ -1,10 +1,12 @@
 """The published vector, small lists, and trials at each stage for every test of sealing."""
 
+import contextlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -14,8 +16,16 @@ from alloc_service.core.generate import GeneratedList, generate
 from alloc_service.core.seed import Seed
 from alloc_service.sealing.anchor import Register
 from alloc_service.sealing.keys import ServerKeys, create_keys
+from alloc_service.sealing.local import LocalSealer
 from alloc_service.sealing.package import SealedList, seal_list
-from tests.support.sealed_trial import ListInHand, SealedTrial, seal_small_list
+from tests.support.sealed_trial import (
+    ListInHand,
+    Reach,
+    SealedTrial,
+    reach_at_once,
+    seal_small_list,
+)
+from tests.support.served_sealer import SealerAtItsHost, Served, short_folder
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
@@ -139,6 +149,23 @@ def active_stage(
 
 
 @pytest.fixture
+def reach(request: pytest.FixtureRequest) -> Iterator[Reach]:
+    """Return how the sealer of a trial is reached: at once, or, where a file of tests asks for
+    both, through a socket that a server in this process listens at."""
+    if getattr(request, "param", "local") == "local":
+        yield reach_at_once
+        return
+    with contextlib.ExitStack() as stack:
+
+        def behind_a_socket(sealer: LocalSealer) -> LocalSealer:
+            served = Served(stack.enter_context(short_folder()), sealer)
+            stack.callback(served.close)
+            return cast("LocalSealer", SealerAtItsHost(served.path, sealer))
+
+        yield behind_a_socket
+
+
+@pytest.fixture
 def anchors(tmp_path: Path, server_keys: ServerKeys) -> Path:
     """Return a directory with a register and no anchor."""
     directory = tmp_path / "anchors"
@@ -147,24 +174,34 @@ def anchors(tmp_path: Path, server_keys: ServerKeys) -> Path:
 
 
 @pytest.fixture
-def new_trial(server_keys: ServerKeys, anchors: Path, small_list: ListInHand) -> SealedTrial:
+def new_trial(
+    server_keys: ServerKeys, anchors: Path, small_list: ListInHand, reach: Reach
+) -> SealedTrial:
     """Return a trial of which nothing is logged yet."""
-    return SealedTrial(server_keys, anchors, small_list)
+    return reached(SealedTrial(server_keys, anchors, small_list), reach)
 
 
 @pytest.fixture
-def trial(begun: SealedTrial, tmp_path: Path) -> SealedTrial:
+def trial(begun: SealedTrial, tmp_path: Path, reach: Reach) -> SealedTrial:
     """Return a trial whose log is trial.created and three sites, all followed."""
-    return begun.copy_to(tmp_path / "anchors")
+    return reached(begun.copy_to(tmp_path / "anchors"), reach)
 
 
 @pytest.fixture
-def sealed_trial(sealed_stage: SealedTrial, tmp_path: Path) -> SealedTrial:
+def sealed_trial(sealed_stage: SealedTrial, tmp_path: Path, reach: Reach) -> SealedTrial:
     """Return a trial whose list is sealed and approved, and not accepted."""
-    return sealed_stage.copy_to(tmp_path / "anchors")
+    return reached(sealed_stage.copy_to(tmp_path / "anchors"), reach)
 
 
 @pytest.fixture
-def active_trial(active_stage: SealedTrial, tmp_path: Path) -> SealedTrial:
+def active_trial(active_stage: SealedTrial, tmp_path: Path, reach: Reach) -> SealedTrial:
     """Return a trial whose list is active, with one slot assigned, all followed."""
-    return active_stage.copy_to(tmp_path / "anchors")
+    return reached(active_stage.copy_to(tmp_path / "anchors"), reach)
+
+
+def reached(trial: SealedTrial, reach: Reach) -> SealedTrial:
+    if reach is not reach_at_once:
+        trial.reach_by(reach)
+        if trial.log.entries:
+            trial.follow()
+    return trial

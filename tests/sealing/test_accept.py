@@ -80,7 +80,7 @@ def test_a_sealing_that_was_not_accepted_is_refused_before_it_is_appended(
 ) -> None:
     trial = sealed_trial
     right = trial.acceptance()
-    with pytest.raises(NotAcceptedError, match="Sealing 1 of list 1"):
+    with pytest.raises(NotAcceptedError, match=r"alloc sealer accept .*/TEST-SEALER/audit 1"):
         trial.sealer.require_accepted(ORIGIN, right)
     trial.accept()
 
@@ -110,7 +110,7 @@ def test_an_activation_that_was_not_accepted_is_blocked_until_it_is(
     activated = trial.activate()
 
     for _ in range(2):
-        with pytest.raises(BlockedError, match="Sealing 1 of list 1 was not accepted"):
+        with pytest.raises(BlockedError, match="List 1 was not accepted by the sealer as it is"):
             trial.follow()
     assert trial.status.size == activated.seq
     trial.accept()
@@ -149,7 +149,7 @@ def test_a_list_sealed_anew_is_followed_only_once_the_new_sealing_was_accepted(
     again = seal_again(trial.hand, server_keys.public_key)
     reseal(trial, again)
 
-    with pytest.raises(BlockedError, match="Sealing 2 of list 1 was not accepted"):
+    with pytest.raises(BlockedError, match="List 1 was not accepted by the sealer as it is"):
         trial.follow()
     assert trial.accept(again) == trial.acceptance(again, sealing=2)
 

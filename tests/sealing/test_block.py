@@ -10,6 +10,8 @@ from tests.support.broken_disk import break_fsync
 from tests.support.sealed_trial import ORIGIN, SealedTrial
 from tests.support.shown import altered, refused_by_the_rules, show
 
+pytestmark = pytest.mark.parametrize("reach", ["local", "remote"], indirect=True)
+
 
 def of_an_unknown_type(trial: SealedTrial) -> bytes:
     return altered(trial.log.write("site.activated", {"site": "x"}).data, type="site.unheard-of")

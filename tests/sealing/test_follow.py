@@ -15,6 +15,8 @@ from alloc_service.log.note import open_checkpoint
 from tests.support.sealed_trial import HOST, ORIGIN, SealedTrial, TrialLog
 from tests.support.shown import altered
 
+pytestmark = pytest.mark.parametrize("reach", ["local", "remote"], indirect=True)
+
 # --- the beginning ---------------------------------------------------------------------------
 
 

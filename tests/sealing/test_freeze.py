@@ -11,6 +11,8 @@ from tests.support.broken_disk import break_fsync
 from tests.support.sealed_trial import ORIGIN, SealedTrial
 from tests.support.shown import altered, rewritten
 
+pytestmark = pytest.mark.parametrize("reach", ["local", "remote"], indirect=True)
+
 
 def require_frozen(trial: SealedTrial, why: str) -> None:
     """Check that nothing opens or is followed any more, here, elsewhere and after a restart."""

@@ -5,11 +5,14 @@ import pytest
 
 from alloc_service.core.design import Design
 from alloc_service.core.generate import GeneratedList
-from alloc_service.errors import KeysUnusableError
+from alloc_service.errors import KeysUnusableError, NotAuthorizedError, SigningKeyLostError
+from alloc_service.log.note import Verifier
 from alloc_service.sealing.envelope import SlotPlace, TrancheKey, open_slot
 from alloc_service.sealing.keys import ServerKeys, load_keys, rotate_sealing_key
 from alloc_service.sealing.package import seal_list
+from alloc_service.sealing.rotating import RotatingSealer
 from alloc_service.sealing.wrap import unwrap_tranche_key, wrap_tranche_key
+from tests.support.sealed_trial import HOST, ORIGIN, SealedTrial
 
 
 def test_after_a_rotation_the_older_key_still_unwraps(
@@ -60,3 +63,32 @@ def test_a_rotation_that_fails_leaves_the_older_choice(
             rotate_sealing_key(directory)
 
     assert load_keys(directory).kid == keys.kid
+
+
+def test_a_restarted_sealer_knows_the_keys_that_a_log_has_named(
+    trial: SealedTrial,
+) -> None:
+    older = trial.sealer.log_key(ORIGIN)
+    newer = Verifier(ORIGIN, bytes(range(32)))
+    trial.log.add("key.created", {"vkey": older.vkey}, "administrator")
+    trial.follow()
+    assert trial.another_sealer().log_keys(ORIGIN) == (older,)
+
+    trial.log.add("key.rotated", {"vkey": newer.vkey}, "administrator")
+    with pytest.raises(SigningKeyLostError):  # it is followed, and this sealer has no such key
+        trial.follow()
+    assert trial.another_sealer().log_keys(ORIGIN) == (newer, older)
+    trial.anchor_path.write_bytes(b"no log\n")
+    assert trial.another_sealer().log_key(ORIGIN) == older
+    assert trial.sealer.log_key("rac.example.org/TEST-NEVER/audit").public == older.public
+
+
+def test_a_key_that_was_used_for_nothing_here_is_not_accepted_for_a_wrap(
+    sealed_trial: SealedTrial,
+) -> None:
+    sealer = RotatingSealer(sealed_trial.keys, sealed_trial.anchors, HOST)
+
+    with pytest.raises(NotAuthorizedError, match="of no logged sealing"):
+        sealer.rewrap(ORIGIN, 1, bytes(80))
+    with pytest.raises(NotAuthorizedError, match="list 7 is not sealed"):
+        sealer.rewrap(ORIGIN, 7, bytes(80))

@@ -16,6 +16,8 @@ from alloc_service.errors import (
 )
 from tests.support.sealed_trial import HOST, ORIGIN, SealedTrial, assigned_and_followed
 
+pytestmark = pytest.mark.parametrize("reach", ["local", "remote"], indirect=True)
+
 # --- what is covered -------------------------------------------------------------------------
 
 

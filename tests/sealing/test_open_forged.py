@@ -29,6 +29,8 @@ from tests.support.sealed_trial import (
     seal_small_list,
 )
 
+pytestmark = pytest.mark.parametrize("reach", ["local", "remote"], indirect=True)
+
 
 def test_the_slot_comes_from_the_followed_entry_whatever_the_database_shows(
     active_trial: SealedTrial,
@@ -115,7 +117,7 @@ def test_an_own_list_is_not_followed_into_activity(
     trial.seal(own)
     trial.activate(own)
 
-    with pytest.raises(BlockedError, match="list 2 was not accepted"):
+    with pytest.raises(BlockedError, match="List 2 was not accepted"):
         trial.follow()
     entry = trial.assign(0, own)
     with pytest.raises(BlockedError):

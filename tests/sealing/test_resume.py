@@ -18,6 +18,8 @@ from tests.support.broken_disk import break_fsync
 from tests.support.sealed_trial import HOST, ORIGIN, ListInHand, SealedTrial, TrialLog
 from tests.support.shown import altered, refused_by_the_rules, rewritten, show
 
+pytestmark = pytest.mark.parametrize("reach", ["local", "remote"], indirect=True)
+
 
 def test_a_recovery_ends_the_freeze_once_its_entry_was_followed(
     active_trial: SealedTrial,

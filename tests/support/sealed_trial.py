@@ -6,9 +6,10 @@ Nothing here stands in for the package: keys, lists, entries and sealers are the
 import hashlib
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from alloc_service.core import merkle
 from alloc_service.core.canon import Json
@@ -29,6 +30,14 @@ HOST = "rac.example.org"
 TRIAL = "TEST-SEALER"
 ORIGIN = f"{HOST}/{TRIAL}/audit"
 TIME = "2026-01-02T09:00:00Z"
+
+
+Reach: TypeAlias = Callable[[LocalSealer], LocalSealer]
+
+
+def reach_at_once(sealer: LocalSealer) -> LocalSealer:
+    """Return the sealer itself, as in the service's own process."""
+    return sealer
 
 
 class TrialLog:
@@ -173,6 +182,7 @@ class SealedTrial:
         self.hand = hand
         self.origin = origin
         self.log = TrialLog(origin)
+        self.reach: Reach = reach_at_once
         self.sealer = self.another_sealer()
 
     @property
@@ -194,7 +204,12 @@ class SealedTrial:
 
     def another_sealer(self) -> LocalSealer:
         """Return a sealer as another process, or a restarted one, would make it."""
-        return LocalSealer(self.keys, self.anchors, HOST)
+        return self.reach(LocalSealer(self.keys, self.anchors, HOST))
+
+    def reach_by(self, reach: Reach) -> None:
+        """Reach the sealer, and each restarted one, in another way."""
+        self.reach = reach
+        self.restart()
 
     def copy_to(self, anchors: Path) -> "SealedTrial":
         """Return this trial with a copy of its anchors, read by a sealer of its own."""
