@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 
 from alloc_service.errors import NoteError, UnknownSignerError
 from alloc_service.log.entry import Entry
-from alloc_service.log.note import ED25519, Checkpoint, Verifier, open_cosigned
+from alloc_service.log.note import Checkpoint, Verifier, open_cosigned
 
 
 class SignedRoots:
@@ -46,16 +46,12 @@ class SignedRoots:
 
     def note_rotation(self, entry: Entry) -> None:
         """Remember the key that a `key.rotated` names, until a checkpoint vouches for it."""
-        vkey = entry.body.get("vkey")
-        if vkey is None or not self.keys:
+        if not self.keys or "vkey" not in entry.body:
             return
-        try:
-            key = Verifier.parse(vkey)
-        except NoteError:
-            return
+        key = Verifier.parse(entry.body["vkey"])  # the rules have found it to be a key of this log
         if key == self.keys[0]:
             self._since = entry.seq
-        elif key.kind == ED25519 and key.name == self.keys[0].name:
+        else:
             self._named.append((entry.seq, key))
 
     def trust_upto(self, size: int) -> list[int]:

@@ -238,6 +238,7 @@ def test_a_policy_from_before_the_witnesses_is_told_to_be_another() -> None:
 def rotated() -> Evidence:
     """Return a trial whose log's key has changed."""
     evidence = small_evidence()
+    evidence.chain.add("key.created", by=ADMINISTRATOR, vkey=LOG.verifier.vkey)
     evidence.chain.add("key.rotated", by=ADMINISTRATOR, vkey=NEW_LOG.verifier.vkey)
     evidence.signers = (LOG, NEW_LOG)
     evidence.keep_note()
