@@ -10,6 +10,7 @@
 | ALLOC_SEALER_SOCKET | unset                       | where a sealer of its own process answers   |
 | ALLOC_PASSPHRASE_FILE | unset                     | file with the passphrase of the key files   |
 | ALLOC_WEB_SECRET   | var/web-secret               | file with the secret of the pages           |
+| ALLOC_RECEIPTS     | unset                        | folder that gets each allocation's receipt  |
 | ALLOC_PROXIES      | 0                            | reverse proxies in front of the pages       |
 | ALLOC_PLAIN_HTTP   | unset                        | `yes`: pages without TLS, on loopback alone |
 
@@ -46,6 +47,7 @@ class Settings:
         sealer_socket: Where a sealer in a process of its own answers; none where the sealer is
             in the service's process.
         passphrase_file: File with the passphrase of the key files, if any.
+        receipts: Folder that gets each allocation's receipt, if any.
     """
 
     database_url: str = field(repr=False)
@@ -55,6 +57,7 @@ class Settings:
     web_secret: Path
     sealer_socket: Path | None = None
     passphrase_file: Path | None = None
+    receipts: Path | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
@@ -75,6 +78,7 @@ class Settings:
             web_secret=_folder(environ, "ALLOC_WEB_SECRET", "var/web-secret", home),
             sealer_socket=_optional(environ, "ALLOC_SEALER_SOCKET", home),
             passphrase_file=_optional(environ, "ALLOC_PASSPHRASE_FILE", home),
+            receipts=_optional(environ, "ALLOC_RECEIPTS", home),
         )
 
 

@@ -19,8 +19,9 @@ from alloc_service.cli.people import (
 )
 from alloc_service.cli.record import show_obstacle, show_record
 from alloc_service.core.canon import Json
+from alloc_service.errors import RefusalError
 from alloc_service.log.entry import parse_time
-from alloc_service.services import audit, lookups, reveal
+from alloc_service.services import audit, deliveries, lookups, reveal
 from alloc_service.services.deps import Deps
 from alloc_service.services.enrolments import MEANING
 from alloc_service.services.lookups import RecordToCheck
@@ -76,6 +77,7 @@ def allocate_command(
         screen.hint("It was allocated before; the same allocation is shown again, and logged.")
     _show(allocation, record, as_json)
     _write_receipt(allocation, receipt)
+    _deliver(deps, trial)
 
 
 @click.group("allocation")
@@ -112,6 +114,7 @@ def show(
     audit.store_checkpoint(deps, trial)
     _show(allocation, record, as_json)
     _write_receipt(allocation, receipt)
+    _deliver(deps, trial)
 
 
 def _sign(
@@ -191,3 +194,11 @@ def _write_receipt(allocation: Allocation, receipt: Path | None) -> None:
     if receipt is not None:
         files.write_file(receipt, allocation.receipt.encode("utf-8"))
         screen.hint(f"The receipt is in {receipt}.")
+
+
+def _deliver(deps: Deps, trial: str) -> None:
+    """Deliver the receipts; where that fails, the allocation was shown all the same."""
+    try:
+        deliveries.deliver(deps, trial)
+    except RefusalError as error:
+        screen.warn(f"{error} [{error.code}]")

@@ -13,7 +13,7 @@ from alloc_service.cli.people import Claim, acts_as, sign_in
 from alloc_service.cli.source import FILE, read_root
 from alloc_service.log.note import Verifier
 from alloc_service.log.receipt import LEAF_BYTES, CheckedReceipt, ListRoot, check_receipt
-from alloc_service.services import audit, receipts
+from alloc_service.services import audit, deliveries, receipts
 
 _LONGEST = 262_144
 
@@ -127,6 +127,21 @@ def full(trial: str, enrolment: UUID, out: Path, claim: Claim) -> None:
     files.write_file(out, receipt.text.encode("utf-8"))
     screen.banner(trial)
     screen.good(f"The full receipt of entry {receipt.index} is in {out}. It names the arm.")
+
+
+@command("deliver", "alloc receipt deliver NCT01728727", receipt_command)
+@click.argument("trial")
+def deliver(trial: str) -> None:
+    """Lay every receipt that is missing in the folder that ALLOC_RECEIPTS names.
+
+    Each allocation does this for itself and for those before it; this makes up for a folder that
+    could not be written. A receipt names no arm, so nobody is asked who they are.
+    """
+    deps = open_service()
+    if deps.receipts is None:
+        raise click.UsageError("ALLOC_RECEIPTS names no folder.")
+    count = deliveries.deliver(deps, trial)
+    screen.good(f"Receipts of {trial} delivered to {deps.receipts}: {count}.")
 
 
 def _read_leaf(text: str | None) -> bytes | None:

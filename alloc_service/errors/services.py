@@ -214,6 +214,16 @@ class StratumExhaustedError(StateError):
     )
 
 
+class ReceiptFolderError(OperationError):
+    """The folder for receipts cannot be used."""
+
+    code = "receipt-folder"
+    text = (
+        "Receipts are not delivered to {path}: {reason}. Mend the folder that ALLOC_RECEIPTS "
+        "names; then `alloc receipt deliver` makes up for those that are missing."
+    )
+
+
 class ReceiptLaterError(StateError):
     """A site asks for a full receipt while the trial runs."""
 

@@ -3006,16 +3006,12 @@ class SignedRoots:
 
     def note_rotation(self, entry: Entry) -> None:
         """Remember the key that a `key.rotated` names, until a checkpoint vouches for it."""
-        vkey = entry.body.get("vkey")
-        if vkey is None or not self.keys:
+        if not self.keys or "vkey" not in entry.body:
             return
-        try:
-            key = Verifier.parse(vkey)
-        except NoteError:
-            return
+        key = Verifier.parse(entry.body["vkey"])  # the rules have found it to be a key of this log
         if key == self.keys[0]:
             self._since = entry.seq
-        elif key.kind == ED25519 and key.name == self.keys[0].name:
+        else:
             self._named.append((entry.seq, key))
 
     def trust_upto(self, size: int) -> list[int]:

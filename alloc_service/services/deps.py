@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from alloc_service.config import Settings
@@ -108,6 +109,7 @@ class Deps:
         passwords: Argon2id.
         secret: What the keys of the pages come from; none where there are no pages.
         logs: The folded logs of this process.
+        receipts: Folder that gets each allocation's receipt; none where nobody wants them.
     """
 
     database: Database
@@ -117,6 +119,7 @@ class Deps:
     passwords: Passwords = field(default_factory=Passwords)
     secret: bytes = field(default=b"", repr=False)
     logs: FoldedLogs = field(default_factory=FoldedLogs)
+    receipts: Path | None = None
 
     def key_for(self, label: str) -> bytes:
         """Return 32 secret bytes for one use of the pages, each label's its own."""
@@ -194,4 +197,5 @@ def _over_database(
     except BaseException:
         database.dispose()
         raise
-    return Deps(database, sealer, clock, settings.host, secret=secret)
+    receipts = settings.receipts
+    return Deps(database, sealer, clock, settings.host, secret=secret, receipts=receipts)

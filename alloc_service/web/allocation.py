@@ -7,7 +7,7 @@ from markupsafe import escape
 
 from alloc_service.errors import RefusalError
 from alloc_service.login import deps_here
-from alloc_service.services import audit
+from alloc_service.services import audit, deliveries
 from alloc_service.services.reveal import Allocation
 
 _PADDING = 1_024
@@ -30,6 +30,7 @@ def show_allocation(allocation: Allocation) -> Response:
     def store() -> None:
         with suppress(RefusalError):  # the next one stores it
             audit.store_checkpoint(deps, trial)
+            deliveries.deliver(deps, trial)
 
     return answer
 

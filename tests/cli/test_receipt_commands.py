@@ -114,3 +114,34 @@ def test_a_site_gets_no_full_receipt_while_the_trial_runs(allocated: House, shel
     assert done.code == 1
     assert "[receipt-later]" in done.err
     assert not Path("full.receipt").exists()
+
+
+def test_receipts_are_laid_in_the_folder_that_the_settings_name(
+    active: House, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrol_somebody(shell)
+    assert shell("receipt", "deliver", TRIAL).code == 2
+    monkeypatch.setenv("ALLOC_RECEIPTS", "receipts")
+    assert shell("allocate", TRIAL, "P-001", by="doc").code == 0
+
+    folder = active.home / "receipts" / TRIAL
+
+    assert len(list(folder.glob("*.receipt"))) == 1
+    for path in folder.iterdir():
+        path.unlink()
+    done = shell("receipt", "deliver", TRIAL)
+    assert done.code == 0, done.err
+    assert f"Receipts of {TRIAL} delivered" in done.out
+
+
+def test_an_allocation_is_shown_though_its_receipt_cannot_be_delivered(
+    active: House, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrol_somebody(shell)
+    (active.home / "receipts").write_text("a file in the folder's place")
+    monkeypatch.setenv("ALLOC_RECEIPTS", "receipts")
+
+    done = shell("allocate", TRIAL, "P-001", by="doc")
+
+    assert done.code == 0
+    assert "[receipt-folder]" in done.err
