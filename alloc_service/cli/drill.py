@@ -6,14 +6,13 @@ import click
 
 from alloc_service.cli import files, screen
 from alloc_service.cli.command import as_json, command, refuse
-from alloc_service.cli.log import CHECKPOINT, ENTRIES, LARGEST_EXPORT
+from alloc_service.cli.log import LARGEST_EXPORT
 from alloc_service.cli.opening import open_service
 from alloc_service.cli.people import FD, Claim, acts_as, read_line, sign_in, with_second
 from alloc_service.cli.progress import waiting
 from alloc_service.cli.source import FILE, Source
 from alloc_service.core.canon import Json
-from alloc_service.log.note import Verifier
-from alloc_service.log.verify import VerifiedLog, read_ndjson, verify_log
+from alloc_service.log.verify import VerifiedLog
 from alloc_service.sealing.keys import ServerKeys, load_keys
 from alloc_service.services import drills
 from alloc_service.services.drills import Drill
@@ -33,7 +32,7 @@ def drill_command() -> None:
 @command(
     "run",
     "alloc drill run --escrow seed.archive+dmc.age --identity archive.key --identity dmc.key "
-    "--export log/ --key rac.example.org/NCT01728727/audit+c4c5a2d4+AYdt8Q… "
+    "--bundle evidence.zip --policy NCT01728727.policy "
     "--backup alloc-2026-03-02.zip --keys keys/ --out drill.json",
     drill_command,
 )
@@ -46,12 +45,13 @@ def drill_command() -> None:
     help="Twice: the identity files of its two custodians.  Example: --identity archive.key",
 )  # fmt: skip
 @click.option(
-    "--export", "folder", required=True, type=_FOLDER, metavar="FOLDER",
-    help="The log as `alloc log export` wrote it.  Example: --export log/",
+    "--bundle", required=True, type=FILE, metavar="FILE",
+    help="The trial's evidence, as `alloc log bundle` wrote it.  Example: --bundle evidence.zip",
 )  # fmt: skip
 @click.option(
-    "--key", required=True, metavar="VKEY",
-    help="The log's public key, from another source.  Example: --key rac.example.org/…",
+    "--policy", required=True, type=FILE, metavar="FILE",
+    help="Whose log it is and who its witnesses are, a file that you had before.  "
+    "Example: --policy NCT01728727.policy",
 )  # fmt: skip
 @click.option(
     "--backup", required=True, type=FILE, metavar="FILE",
@@ -74,29 +74,28 @@ def run_drill(
     *,
     escrow: Path,
     identities: tuple[Path, ...],
-    folder: Path,
-    key: str,
+    bundle: Path,
+    policy: Path,
     backup: Path,
     keys_folder: Path,
     passphrase_fd: int | None,
     out: Path,
     as_json: bool,
 ) -> None:
-    """Open the escrow, regenerate the list, compare its root with the log, open one sealed slot.
+    """Open the escrow, make the list again, verify the bundle, compare roots, open one slot.
 
     No database and no network is needed. Nothing of any allocation is shown; the exit code is 1
     where something is not well. Wipe the machine afterwards: it has held the keys.
     """
     files.require_free(out)
-    log_key = Verifier.parse(key)
+    known = files.read_text(policy)
     passphrase = None
     if passphrase_fd is not None:
         passphrase = read_line(passphrase_fd, "--passphrase-fd N")
     escrowed = Source(None, None, escrow, identities).read()
 
     def verify() -> VerifiedLog:
-        entries = read_ndjson(files.read_file(folder / ENTRIES, LARGEST_EXPORT))
-        return verify_log(entries, [files.read_text(folder / CHECKPOINT)], log_key)
+        return drills.verify_evidence(files.read_file(bundle, LARGEST_EXPORT), known)
 
     def open_keys() -> ServerKeys:
         return load_keys(keys_folder, passphrase)

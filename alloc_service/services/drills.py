@@ -1,9 +1,10 @@
 """Drills: two custodians find out on a spare machine that the list could be had again.
 
-They open the escrow together and regenerate the list. Its root is compared with that of the
-verified log; a sealed slot of the backup, taken at random, is opened with the restored keys and
-compared with the regenerated one. Nothing of an allocation is told, only what was well and what
-was not. What came out is logged afterwards, by two people; pages remind after 90 days.
+They open the escrow together and regenerate the list. Its root is compared with that of the log
+in a bundle, which is verified by a policy from elsewhere; a sealed slot of the backup, taken at
+random, is opened with the restored keys and compared with the regenerated one. Nothing of an
+allocation is told, only what was well and what was not. What came out is logged afterwards, by two
+people; pages remind after 90 days.
 
 A drill's report is `rac-drill/1`, canonical JSON of the attributes of `Drill` and `alg`.
 """
@@ -25,9 +26,13 @@ from alloc_service.errors import (
     DrillError,
     RefusalError,
 )
+from alloc_service.log.bundle_archive import read_members
+from alloc_service.log.bundle_check import verify_bundle
+from alloc_service.log.bundle_form import ENTRIES
 from alloc_service.log.entry import Entry, parse_time
+from alloc_service.log.policy import parse_policy
 from alloc_service.log.state import ListState
-from alloc_service.log.verify import VerifiedLog
+from alloc_service.log.verify import VerifiedLog, read_ndjson, verify_log
 from alloc_service.permissions import Action
 from alloc_service.sealing.envelope import HEX32, SlotPlace, open_slot
 from alloc_service.sealing.escrow import EscrowedList
@@ -109,7 +114,7 @@ def hold(
 
     Args:
         escrowed: What two custodians have opened.
-        verify: Verifies the log that was taken away, and returns it.
+        verify: Verifies the bundle that was taken away, and returns its log.
         backup: A backup's file.
         keys: Opens the restored keys of the server.
 
@@ -133,6 +138,23 @@ def hold(
     origin, size = ("", 0) if log is None else (log.origin, log.size)
     drill = Drill(origin, number, generated.root, size, log is not None, root_equal, opened.ok)
     return drill, tuple(checks)
+
+
+def verify_evidence(bundle: bytes, policy: str) -> VerifiedLog:
+    """Verify a bundle as everybody else does, and return the log that is in it.
+
+    Args:
+        bundle: The file.
+        policy: From a source other than the bundle.
+
+    Raises:
+        PolicyError: It is no policy, or does not know this log.
+        IntegrityError: The bundle is not good; the text names the first thing that is wrong.
+    """
+    known = parse_policy(policy)
+    origin = verify_bundle(bundle, known).origin
+    rows = read_ndjson(read_members(bundle)[ENTRIES])
+    return verify_log(rows, (), known.key_of(origin))
 
 
 def log_drill(deps: Deps, people: TwoPeople, trial_id: str, drill: Drill) -> Entry:
@@ -173,8 +195,8 @@ def _verify(verify: Callable[[], VerifiedLog]) -> tuple[VerifiedLog | None, Chec
     try:
         log = verify()
     except RefusalError as error:
-        return None, Check("log", False, str(error))
-    return log, Check("log", True, f"{log.size} entries, each in its place")
+        return None, Check("bundle", False, str(error))
+    return log, Check("bundle", True, f"it is good, {log.size} entries, each in its place")
 
 
 def _try_slot(

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from alloc_service.services.lookups import read_log_key
 from tests.support.shell import TRIAL, House, Outcome, Shell
 
 
 @pytest.fixture
 def spare(active: House, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> House:
-    """Return an installation whose log, backup and keys were brought to an empty folder."""
-    assert shell("log", "export", TRIAL, "--out", "log", by="dmc").code == 0
+    """Return an installation whose evidence, backup and keys were brought to an empty folder."""
+    assert shell("log", "bundle", TRIAL, "--out", "evidence.zip", by="dmc").code == 0
+    policy = shell("log", "policy", TRIAL)
+    assert policy.code == 0, policy.err
+    Path("policy").write_text(policy.out)
     assert shell("backup", "alloc.zip", by="ada").code == 0
     active.write_escrow(Path("escrow"))
-    with active.opened() as deps:
-        Path("vkey").write_text(read_log_key(deps, TRIAL))
     monkeypatch.setenv("ALLOC_DATABASE_URL", "sqlite:////nowhere/alloc.db")
     return active
 
@@ -32,7 +32,7 @@ def drill(
     return shell(
         "drill", "run", "--escrow", "escrow/seed.archive+dmc.age",
         "--identity", "escrow/archive.key", "--identity", "escrow/dmc.key",
-        "--export", "log", "--key", Path("vkey").read_text(), "--backup", "alloc.zip",
+        "--bundle", "evidence.zip", "--policy", "policy", "--backup", "alloc.zip",
         "--keys", keys or house.home / "keys", "--out", "drill.json", *more,
         lines=lines,
     )  # fmt: skip
@@ -43,7 +43,7 @@ def test_a_drill_needs_files_alone_and_is_logged_by_two(
 ) -> None:
     done = drill(shell, spare)
     assert done.code == 0, done.err
-    for part in ("escrow", "log", "root", "sealed slot"):
+    for part in ("escrow", "bundle", "root", "sealed slot"):
         assert f"ok      {part}" in done.out
     monkeypatch.delenv("ALLOC_DATABASE_URL")
 

@@ -18,13 +18,15 @@ from alloc_service.errors import (
     RuleError,
     SecondPersonError,
 )
-from alloc_service.log.verify import VerifiedLog, verify_log
+from alloc_service.log.bundle_archive import read_members
+from alloc_service.log.verify import VerifiedLog
 from alloc_service.sealing.escrow import EscrowedList, open_escrow
 from alloc_service.sealing.keys import ServerKeys, load_keys
-from alloc_service.services import backup, drills, list_reviews, lookups
+from alloc_service.services import backup, bundles, drills, list_reviews, lookups
 from alloc_service.services.drills import Drill
 from alloc_service.services.recovery import TwoPeople
 from alloc_service.services.verification import Check
+from tests.support.bundles import resealed
 from tests.support.installation import Installation
 
 SQLITE = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
@@ -45,12 +47,14 @@ class Spare:
         )
         self.backup = folder / "alloc.zip"
         backup.write_backup(installation.deps, self.backup)
-        self.entries = [entry.data for entry in installation.entries()]
+        dmc, trial = installation.people["dmc"], installation.trial
+        self.bundle = bundles.make_blinded(installation.deps, dmc, trial)
+        log = installation.deps.sealer.log_key(installation.origin)
+        self.policy = f"log {log.vkey}\nquorum none\n"
         self.keys_folder = installation.home / "keys"
 
     def verify(self) -> VerifiedLog:
-        log = self.installation.deps.sealer.log_key(self.installation.origin)
-        return verify_log(self.entries, (), log)
+        return drills.verify_evidence(self.bundle, self.policy)
 
     def keys(self) -> ServerKeys:
         return load_keys(self.keys_folder)
@@ -77,10 +81,10 @@ def test_a_drill_in_which_all_is_well_says_so_of_each_part(spare: Spare) -> None
     drill, checks = spare.hold()
 
     assert drill.is_well
-    assert list(checks) == ["escrow", "log", "root", "sealed slot"]
+    assert list(checks) == ["escrow", "bundle", "root", "sealed slot"]
     assert all(check.ok for check in checks.values())
     assert drill.root == spare.installation.state().lists[1].root
-    assert drill.size == len(spare.entries)
+    assert drill.size == len(spare.installation.entries())
 
 
 @SQLITE
@@ -94,12 +98,15 @@ def test_no_drill_tells_anything_of_an_allocation(spare: Spare) -> None:
 
 @SQLITE
 def test_a_log_that_is_not_whole_is_not_well_and_no_slot_is_tried(spare: Spare) -> None:
-    del spare.entries[3]
+    members = read_members(spare.bundle)
+    rows = members["audit/entries.ndjson"].splitlines(keepends=True)
+    members["audit/entries.ndjson"] = b"".join(rows[:3] + rows[4:])
+    spare.bundle = resealed(members)
 
     drill, checks = spare.hold()
 
     assert (drill.log_verified, drill.root_equal, drill.blob_opened) == (False, False, False)
-    assert "missing or out of order" in checks["log"].detail
+    assert "entry 3" in checks["bundle"].detail
     assert "was not tried" in checks["sealed slot"].detail
     assert checks["escrow"].ok
 
