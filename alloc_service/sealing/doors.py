@@ -96,6 +96,17 @@ def send(connection: socket.socket, data: bytes, deadline: float) -> None:
     connection.sendall(_LENGTH.pack(len(data)) + data)
 
 
+def exchange(connection: socket.socket, data: bytes, deadline: float) -> bytes:
+    """Send one frame and return the one that answers it.
+
+    Raises:
+        FrameError, OSError, TimeoutError: As `send` and `receive`.
+    """
+    with contextlib.suppress(ConnectionError):  # why it hung up may be there to read
+        send(connection, data, deadline)
+    return receive(connection, deadline)
+
+
 def receive(connection: socket.socket, deadline: float) -> bytes:
     """Receive one frame.
 

@@ -8,7 +8,7 @@ import ctypes
 import os
 import resource
 
-_GET_DUMPABLE, _SET_DUMPABLE = 3, 4  # linux/prctl.h
+_SET_DUMPABLE = 4  # linux/prctl.h
 
 
 def keep_to_itself() -> None:
@@ -19,11 +19,6 @@ def keep_to_itself() -> None:
     """
     control(_SET_DUMPABLE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def is_dumpable() -> bool:
-    """Tell whether other processes of this user may look in."""
-    return bool(control(_GET_DUMPABLE))
 
 
 def control(option: int) -> int:

@@ -7,7 +7,6 @@ command that does it on the sealer's host.
 """
 
 import base64
-import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -173,9 +172,7 @@ class RemoteSealer:
             if doors.peer_of(connection) != owner:  # who could show an arm that nobody sealed
                 rule = f"it is not run by user id {owner}, who owns the folder"
                 raise SealerAnswerError(path=self._path, rule=rule)
-            with contextlib.suppress(ConnectionError):  # why it hung up may be there to read
-                doors.send(connection, data, deadline)
-            return doors.receive(connection, deadline)
+            return doors.exchange(connection, data, deadline)
 
 
 def _split(

@@ -172,12 +172,12 @@ class SealerServer:
             _try_send(connection, wire.write_refusal(refusal), self._limits.seconds)
 
     def _serve_one(self, connection: socket.socket, door: _Door) -> None:
-        try:
-            with connection:
+        with connection:
+            try:
                 answer = self._hear(connection, door.answer)
-                _try_send(connection, answer, self._limits.seconds)
-        finally:
-            door.turns.release()
+            finally:
+                door.turns.release()  # before it is told: who has an answer may ask again at once
+            _try_send(connection, answer, self._limits.seconds)
 
     def _hear(self, connection: socket.socket, answer: Callable[[bytes], bytes]) -> bytes:
         """Return the answer to what a connection brings; every fault is an answer too."""

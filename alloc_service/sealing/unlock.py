@@ -57,7 +57,6 @@ def unlock(path: Path, passphrase: str) -> None:
             if doors.peer_of(connection) != owner:
                 raise SealerUnreachableError(path=door, reason="another user listens there")
             data = canon({"passphrase": passphrase, "v": VERSION})
-            doors.send(connection, data, deadline)
-            wire.read_done(doors.receive(connection, deadline))
+            wire.read_done(doors.exchange(connection, data, deadline))
         except (OSError, FrameError) as error:
             raise SealerUnreachableError(path=door, reason=error) from None

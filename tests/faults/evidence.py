@@ -16,6 +16,7 @@ from alloc_service.log.entry import Entry, parse_time, read_entry
 from alloc_service.log.note import open_checkpoint
 from alloc_service.log.rules import fold
 from alloc_service.log.state import LogState
+from alloc_service.sealing.keys import load_keys
 from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
 from alloc_service.storage.models import Assignment, LogNode
@@ -54,7 +55,7 @@ def verify_trial(life: Life, deps: Deps) -> Evidence:
         entries, state = _fold_rows(rows)
         assert head == (state.size, state.last), "the head is not that of the entries"
         _verify_tree(session, life, entries)
-        _verify_checkpoints(session, life, deps, entries)
+        _verify_checkpoints(session, life, entries)
         _verify_assignments(session, life, entries)
     return Evidence(entries, state, _verify_anchor(life, entries))
 
@@ -94,10 +95,8 @@ def _verify_tree(session: Reading, life: Life, entries: tuple[Entry, ...]) -> No
         assert node.hash == root_of(below), f"the node at {node.level}, {node.position} is wrong"
 
 
-def _verify_checkpoints(
-    session: Reading, life: Life, deps: Deps, entries: tuple[Entry, ...]
-) -> None:
-    key = deps.sealer.log_key(life.origin)
+def _verify_checkpoints(session: Reading, life: Life, entries: tuple[Entry, ...]) -> None:
+    key = load_keys(life.home.settings.keys).signer(life.origin).verifier
     tree = Frontier()
     for row in queries.read_checkpoints(session, life.trial):
         assert row.size <= len(entries)

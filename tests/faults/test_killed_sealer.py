@@ -6,6 +6,7 @@ is whole, the anchor a prefix of it, and no slot is spent twice or left out.
 """
 
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -68,8 +69,13 @@ class Machine:
     def start_sealer(self, step: Step = UNHARMED) -> None:
         self._path.unlink(missing_ok=True)
         self._child = processes.start(serve, self.life, self._path, step)
-        while not self._path.exists():
+        while not self._listens():
             assert self._child.is_alive()
+
+    def _listens(self) -> bool:
+        """Tell whether the socket takes connections: a moment after its file is there."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as tried:
+            return tried.connect_ex(str(self._path)) == 0
 
     def wait_for_its_end(self) -> int:
         """Return how the sealer ended that was to be killed at a step."""
