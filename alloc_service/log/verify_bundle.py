@@ -2116,9 +2116,12 @@ def check_ceremony(
 
 
 def check_seed(
-    opened: OpenedSeed, document: CeremonyDocument | None, logged: Ceremony | None, where: str
+    opened: OpenedSeed, name: str, logged: Ceremony | None, design_sha256: str, where: str
 ) -> None:
     """Compare a seed with the ceremony that gave it; without one there is nothing it came from.
+
+    Commitments, beacon and the document's hash are the log's, so that who leaves the document out
+    hides nothing by it.
 
     Raises:
         BundleError: A reveal is not what its party had committed to, the beacon is not the
@@ -2130,13 +2133,11 @@ def check_seed(
         return
     _bundle_seed_require(opened.beacon == (logged.beacon or None), where, "its beacon is not the logged one")
     _bundle_seed_require(len(opened.reveals) == len(logged.commitments), where, "a reveal is missing or extra")
-    if document is None:
-        return
-    for (party, commitment), reveal in zip(document.parties, opened.reveals):
-        found = commit(document.design_sha256, document.name, party, reveal)
+    for party, reveal in zip(sorted(logged.commitments), opened.reveals):
+        found = commit(design_sha256, name, party, reveal)
         rule = f"the reveal of {party} is not what {party} had committed to (rac-commit/1)"
-        _bundle_seed_require(found == commitment, where, rule)
-    combined = combine(document.sha256, opened.reveals, opened.beacon)
+        _bundle_seed_require(found == logged.commitments[party], where, rule)
+    combined = combine(logged.announced, opened.reveals, opened.beacon)
     rule = "it is not the one that reveals and beacon give (rac-seed/1)"
     _bundle_seed_require(combined == opened.seed.digits, where, rule)
 
@@ -2257,8 +2258,8 @@ class ListMembers:
         leaves = self._check_leaves()
         self._check_openings(found)
         design = self._check_design(found)
-        document = self._check_ceremony(found)
-        self._check_seed(found, leaves, design, document)
+        self._check_ceremony(found)
+        self._check_seed(found, leaves, design)
         return found
 
     def _check_leaves(self) -> Sequence[bytes]:
@@ -2336,7 +2337,7 @@ class ListMembers:
         found.design = True
         return design
 
-    def _check_ceremony(self, found: CheckedList) -> CeremonyDocument | None:
+    def _check_ceremony(self, found: CheckedList) -> None:
         where, data = self._find("ceremony.json")
         name, logged = self._known.ceremony, self._ceremony
         if data is None:
@@ -2344,7 +2345,7 @@ class ListMembers:
                 found.unchecked.append(
                     f"The document of the ceremony {name} of list {self._number} is not here."
                 )
-            return None
+            return
         if logged is None:
             raise BundleError(where=where, rule="the log has no ceremony of this list's seed")
         document = parse_ceremony(data, where)
@@ -2354,14 +2355,9 @@ class ListMembers:
                 f"Whether {logged.beacon} is what drand published for round "
                 f"{document.beacon['round']} is not checked here: ask any of its servers."
             )
-        return document
 
     def _check_seed(
-        self,
-        found: CheckedList,
-        leaves: Sequence[bytes],
-        design: Design | None,
-        document: CeremonyDocument | None,
+        self, found: CheckedList, leaves: Sequence[bytes], design: Design | None
     ) -> None:
         where, data = self._find("seed.json")
         if data is None:
@@ -2371,7 +2367,8 @@ class ListMembers:
             return
         _bundle_lists_require(self._closed, where, "the trial is not closed: a seed must not be here yet")
         opened = parse_opened_seed(data, where)
-        check_seed(opened, document, self._ceremony, where)
+        known = self._known
+        check_seed(opened, known.ceremony, self._ceremony, known.design_sha256, where)
         if design is None:  # that it is not here is told already
             return
         made = generate(design, opened.seed)
