@@ -3248,7 +3248,8 @@ CEREMONY_RULES: Final[Mapping[str, Rule]] = {
 # With the mode `gate` nothing opens without a checkpoint that a quorum of the trial's witnesses
 # has cosigned and that covers the entry it is opened for. With `follow` they cosign later. Where a
 # gate cannot be reached, two people may suspend it until a stated time, at most three days ahead;
-# what is logged meanwhile may be opened without a cosignature, then and ever after.
+# what is logged meanwhile may be opened without a cosignature, then and ever after. Another policy
+# ends it, and so does a clock that is set back (in `rules`): else one person could prolong it.
 
 
 LONGEST_SUSPENSION: Final = timedelta(days=3)
@@ -3540,6 +3541,7 @@ def _clock_corrected(state: LogState, entry: Entry, body: Body) -> None:
     demand(body["from"] == state.time, entry, "`from` is not the time of the entry before")
     demand(body["to"] == entry.time, entry, "`to` is not its own time")
     demand(body["to"] < body["from"], entry, "the clock is not behind")
+    state.gate_suspended_until = ""  # else one person could prolong what two have set
 
 
 def _log_recovered(state: LogState, entry: Entry, body: Body) -> None:
