@@ -5,7 +5,7 @@ too, and `design.read` for each design. Opened are the slots that were spent bef
 Each bundle is verified as its reader will verify it before it is handed out.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, islice
 
@@ -211,7 +211,8 @@ def _read_parts(
     state = verify_log(rows).state
     notes = {row.size: row.note for row in queries.read_checkpoints(session, trial_id)}
     lines = queries.read_cosignatures(session, trial_id)
-    sizes = choose_sizes([size for size in notes if size < signed.size])
+    needed = frozenset(_find_needed(state, lines))
+    sizes = choose_sizes([size for size in notes if size < signed.size], needed)
     return BundleParts(
         origin=origin,
         entries=rows,
@@ -230,7 +231,15 @@ def _read_parts(
             if known.root
         },
         unblinded=unblinded,
+        needed=needed,
     )
+
+
+def _find_needed(state: LogState, lines: Mapping[int, list[str]]) -> Iterator[int]:
+    """Yield the sizes at which the log's key changed, and the largest with 1, 2 … cosignatures."""
+    yield from (seq + 1 for seq, _ in state.log_keys)
+    for count in range(1, max(map(len, lines.values()), default=0) + 1):
+        yield max(size for size, signed in lines.items() if len(signed) >= count)
 
 
 def _read_leaves(session: Reading, trial_id: str, number: int, sealing: int) -> bytes:
