@@ -4,10 +4,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyrage  # type: ignore[import-untyped]  # the library ships no types
 import pytest
 from hypothesis import HealthCheck, settings
 
 from alloc_service.storage.engine import Database
+from tests.support import cheap_age
 from tests.support.postgres_server import PostgresServer
 
 # On a busy machine too: what is tested is what something does, not how long it takes.
@@ -62,6 +64,14 @@ def postgres_server() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: PostgresServer) -> str:
     return postgres_server.make_template(migrate)
+
+
+@pytest.fixture(scope="module")
+def locking_cheaply() -> Iterator[None]:
+    """Make scrypt cheap where this process locks a key; the files say so themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pyrage.passphrase, "encrypt", cheap_age.encrypt)
+        yield
 
 
 def migrate(url: str) -> None:

@@ -2,12 +2,11 @@
 
 With D the design's hash, C the ceremony's id and P a party's:
 
-    share      = r, 64 lower-case hexadecimal digits, drawn by the party on its own machine
-    commitment = SHA("rac-commit/1|D|C|P|r")
-    document   = canonical JSON {"alg":"rac-seed/1","beacon":…,"ceremony":C,"design_sha256":D,
-                 "parties":[{"commitment":HEX32,"id":P},… sorted by id]}
-    S          = HEX(HMAC-SHA256(key = the 64 characters of SHA(document),
-                                 message = "rac-seed/1|r_1|…|r_n|" + (beacon's value or "-")))
+    share    = r, 64 lower-case hexadecimal digits, drawn by the party on its own machine
+    document = canonical JSON {"alg":"rac-seed/1","beacon":…,"ceremony":C,"design_sha256":D,
+               "parties":[{"commitment":HEX32,"id":P},… sorted by id]}
+
+How a share is committed to, and how the shares make the seed, stands in `ceremony_hashes`.
 
 `beacon` is null, {"kind":"drand-quicknet","chain":HEX32,"round":N} or
 {"kind":"public-string","source":TEXT}. Its value is drand's randomness, or the SHA of the public
@@ -16,7 +15,6 @@ the seed random for all the others; with a beacon not even all of them together 
 """
 
 import hashlib
-import hmac
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -25,12 +23,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
 from alloc_service.core.canon import Json, canon, parse_object
+from alloc_service.core.ceremony_hashes import CEREMONY, hash_share, hash_shares
 from alloc_service.core.secret import Secret
 from alloc_service.core.seed import Seed
 from alloc_service.errors import CanonError, CeremonyError, ShareError
 
-ALGORITHM: Final = "rac-seed/1"
-COMMITMENT: Final = "rac-commit/1"
 LEAST_DICE: Final = 100
 MOST_PARTIES: Final = 16
 
@@ -235,7 +232,7 @@ class CeremonyDocument:
         ]
         return canon(
             {
-                "alg": ALGORITHM,
+                "alg": CEREMONY,
                 "beacon": None if self.beacon is None else self.beacon.to_json(),
                 "ceremony": self.ceremony,
                 "design_sha256": self.design_sha256,
@@ -267,7 +264,7 @@ class CeremonyDocument:
                 read = cls(ceremony, design_sha256, commitments, _read_beacon(beacon))
                 if read.to_bytes() == data:
                     return read
-        raise CeremonyError(rule=f"the document is not spelled as {ALGORITHM} demands")
+        raise CeremonyError(rule=f"the document is not spelled as {CEREMONY} demands")
 
 
 def commit(design_sha256: str, ceremony: str, party: str, share: Share) -> str:
@@ -279,8 +276,7 @@ def commit(design_sha256: str, ceremony: str, party: str, share: Share) -> str:
     _require_hash(design_sha256, "the design's hash")
     require_id(ceremony, "ceremony")
     require_id(party, "party")
-    text = f"{COMMITMENT}|{design_sha256}|{ceremony}|{party}|{share.digits}"
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return hash_share(design_sha256, ceremony, party, share.digits)
 
 
 def require_share(document: CeremonyDocument, party: str, share: Share) -> None:
@@ -318,9 +314,8 @@ def combine(document: CeremonyDocument, shares: Mapping[str, Share], beacon: str
         raise CeremonyError(rule=f"ceremony {document.ceremony} {word}")
     if beacon:
         _require_hash(beacon, "the beacon's value")
-    words = [ALGORITHM, *(shares[party].digits for party in document.parties), beacon or "-"]
-    message = "|".join(words).encode("ascii")
-    return Seed(hmac.digest(document.sha256.encode("ascii"), message, "sha256").hex())
+    digits = [shares[party].digits for party in document.parties]
+    return Seed(hash_shares(document.sha256, digits, beacon))
 
 
 def require_id(text: str, what: str) -> None:

@@ -10,18 +10,18 @@ committed to, in the order of the document, and all of them together give the se
 """
 
 import hashlib
-import hmac
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from alloc_service.core.canon import Json, canon, parse_object
+from alloc_service.core.ceremony_hashes import CEREMONY, hash_share, hash_shares
 from alloc_service.core.secret import Secret
 from alloc_service.core.seed import Seed
 from alloc_service.errors import BundleError, CanonError, SeedError
 from alloc_service.log.state import Ceremony
 
-CEREMONY, OPENED = "rac-seed/1", "rac-seed-opened/1"
+OPENED = "rac-seed-opened/1"
 DRAND, PUBLIC_STRING = "drand-quicknet", "public-string"
 
 _HEX32 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -152,24 +152,12 @@ def check_seed(
     _require(opened.beacon == (logged.beacon or None), where, "its beacon is not the logged one")
     _require(len(opened.reveals) == len(logged.commitments), where, "a reveal is missing or extra")
     for party, reveal in zip(sorted(logged.commitments), opened.reveals, strict=False):
-        found = commit(design_sha256, name, party, reveal)
+        found = hash_share(design_sha256, name, party, reveal)
         rule = f"the reveal of {party} is not what {party} had committed to (rac-commit/1)"
         _require(found == logged.commitments[party], where, rule)
-    combined = combine(logged.announced, opened.reveals, opened.beacon)
+    combined = hash_shares(logged.announced, opened.reveals, opened.beacon)
     rule = "it is not the one that reveals and beacon give (rac-seed/1)"
     _require(combined == opened.seed.digits, where, rule)
-
-
-def commit(design_sha256: str, ceremony: str, party: str, reveal: str) -> str:
-    """Return the HEX32 commitment of a party to its share of the seed."""
-    text = f"rac-commit/1|{design_sha256}|{ceremony}|{party}|{reveal}"
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
-
-
-def combine(doc_sha256: str, reveals: Sequence[str], beacon: str | None) -> str:
-    """Return the digits of the seed that a ceremony's reveals and beacon give."""
-    message = "|".join((CEREMONY, *reveals, beacon or "-"))
-    return hmac.new(doc_sha256.encode("ascii"), message.encode("ascii"), "sha256").hexdigest()
 
 
 def _parse(data: bytes, where: str, names: set[str], alg: str) -> dict[str, Json]:

@@ -1367,6 +1367,40 @@ def _leaves(design: Design, strata: tuple[tuple[str, ...], ...], nonce_key: Mac)
 
 
 # ------------------------------------------------------------------------------
+# alloc_service.core.ceremony_hashes
+#
+# The two hashes of a ceremony, in one spelling for whoever makes a seed and whoever checks one.
+#
+# With D the design's hash, C the ceremony's id, P a party's and r its share:
+#
+#     commitment = SHA("rac-commit/1|D|C|P|r")
+#     seed       = HEX(HMAC-SHA256(key = the 64 characters of SHA(document),
+#                                  message = "rac-seed/1|r_1|…|r_n|" + (beacon's value or "-")))
+
+
+CEREMONY: Final = "rac-seed/1"
+COMMITMENT: Final = "rac-commit/1"
+
+
+def hash_share(design_sha256: str, ceremony: str, party: str, share: str) -> str:
+    """Return the HEX32 that commits a party to its share; the texts are of ASCII alone."""
+    text = f"{COMMITMENT}|{design_sha256}|{ceremony}|{party}|{share}"
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def hash_shares(doc_sha256: str, shares: Sequence[str], beacon: str | None) -> str:
+    """Return the digits of the seed, HEX32.
+
+    Args:
+        doc_sha256: Of the announced document.
+        shares: HEX32 each, in the order of the document's parties.
+        beacon: The beacon's value, HEX32; nothing where there is none.
+    """
+    message = "|".join((CEREMONY, *shares, beacon or "-"))
+    return hmac.new(doc_sha256.encode("ascii"), message.encode("ascii"), "sha256").hexdigest()
+
+
+# ------------------------------------------------------------------------------
 # alloc_service.core.ed25519
 #
 # Ed25519 verification in plain Python, for who has nothing but an interpreter.
@@ -2002,7 +2036,7 @@ class LogState:
 # committed to, in the order of the document, and all of them together give the seed.
 
 
-CEREMONY, OPENED = "rac-seed/1", "rac-seed-opened/1"
+OPENED = "rac-seed-opened/1"
 DRAND, PUBLIC_STRING = "drand-quicknet", "public-string"
 
 
@@ -2134,24 +2168,12 @@ def check_seed(
     _bundle_seed_require(opened.beacon == (logged.beacon or None), where, "its beacon is not the logged one")
     _bundle_seed_require(len(opened.reveals) == len(logged.commitments), where, "a reveal is missing or extra")
     for party, reveal in zip(sorted(logged.commitments), opened.reveals):
-        found = commit(design_sha256, name, party, reveal)
+        found = hash_share(design_sha256, name, party, reveal)
         rule = f"the reveal of {party} is not what {party} had committed to (rac-commit/1)"
         _bundle_seed_require(found == logged.commitments[party], where, rule)
-    combined = combine(logged.announced, opened.reveals, opened.beacon)
+    combined = hash_shares(logged.announced, opened.reveals, opened.beacon)
     rule = "it is not the one that reveals and beacon give (rac-seed/1)"
     _bundle_seed_require(combined == opened.seed.digits, where, rule)
-
-
-def commit(design_sha256: str, ceremony: str, party: str, reveal: str) -> str:
-    """Return the HEX32 commitment of a party to its share of the seed."""
-    text = f"rac-commit/1|{design_sha256}|{ceremony}|{party}|{reveal}"
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
-
-
-def combine(doc_sha256: str, reveals: Sequence[str], beacon: str | None) -> str:
-    """Return the digits of the seed that a ceremony's reveals and beacon give."""
-    message = "|".join((CEREMONY, *reveals, beacon or "-"))
-    return hmac.new(doc_sha256.encode("ascii"), message.encode("ascii"), "sha256").hexdigest()
 
 
 def _parse(data: bytes, where: str, names: set[str], alg: str) -> dict[str, Json]:

@@ -18,24 +18,19 @@ interrupted `alloc init`, which is run again and finishes: it keeps what is ther
 what is missing. It never overwrites a key.
 
 A directory is either plain or protected by one passphrase, never half: whoever gives a
-passphrase must be able to rely on it. The encrypted PKCS#8 that the library could write uses
-2,048 rounds of PBKDF2, so it is neither written nor read.
+passphrase must be able to rely on it.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from alloc_service.core.canon import canon, parse_object
 from alloc_service.errors import (
-    AgeError,
     CanonError,
     KeyLostError,
     KeysBrokenError,
@@ -48,6 +43,14 @@ from alloc_service.errors import (
 )
 from alloc_service.sealing import age
 from alloc_service.sealing.folder import UNFINISHED, KeyFolder, command, open_folder
+from alloc_service.sealing.key_file import (
+    LONGEST_FILE,
+    PrivateKey,
+    from_pem,
+    require_passphrase,
+    to_pem,
+    unlock,
+)
 from alloc_service.sealing.server_keys import ServerKeys
 from alloc_service.sealing.wrap import key_id
 
@@ -69,12 +72,8 @@ SEALING = "sealing"
 SIGNING = "signing"
 PLAIN = ".key"
 PROTECTED = ".key.age"
-SHORTEST_PASSPHRASE = 12
 
-_LONGEST_FILE = 4_096
 _NAME = re.compile(r"(sealing|signing)-([0-9a-f]{16})(\.key|\.key\.age)", re.ASCII)
-
-PrivateKey: TypeAlias = X25519PrivateKey | Ed25519PrivateKey
 
 _KINDS: Mapping[str, type[PrivateKey]] = {SEALING: X25519PrivateKey, SIGNING: Ed25519PrivateKey}
 
@@ -112,7 +111,7 @@ def create_keys(directory: Path, passphrase: str | None = None) -> ServerKeys:
         KeysPassphraseError: The passphrase is too short, or does not open what is there.
         KeyFileError: What `load_keys` raises.
     """
-    _require_passphrase(directory, passphrase)
+    require_passphrase(directory, passphrase)
     with open_folder(directory, writing=True) as folder:
         if CURRENT in folder.names():
             raise KeysExistError(path=directory)
@@ -302,7 +301,7 @@ def _only_id(
 def _add_key(folder: KeyFolder, kind: str, passphrase: str | None) -> str:
     key = _KINDS[kind].generate()
     name = key_id(key.public_key().public_bytes_raw())
-    data = _to_pem(key)
+    data = to_pem(key)
     if passphrase is None:
         folder.write(f"{kind}-{name}{PLAIN}", data)
     else:
@@ -311,8 +310,8 @@ def _add_key(folder: KeyFolder, kind: str, passphrase: str | None) -> str:
 
 
 def _read_key(folder: KeyFolder, file: _KeyFile, passphrase: str | None) -> PrivateKey:
-    data = folder.read(file.name, _LONGEST_FILE)
-    key = _from_pem(_unprotect(folder, file, data, passphrase))
+    data = folder.read(file.name, LONGEST_FILE)
+    key = from_pem(_unprotect(folder, file, data, passphrase))
     path = folder.path / file.name
     if key is None or not isinstance(key, _KINDS[file.kind]):
         rule = "this is not the plain PKCS#8 PEM of a key of its kind"
@@ -332,46 +331,12 @@ def _unprotect(folder: KeyFolder, file: _KeyFile, data: bytes, passphrase: str |
         rule = "a passphrase was given, and this key is not protected by any"
         remedy = f"Run `{protect} && {command('rm', path)}`, or give none"
         raise KeysPassphraseError(path=path, rule=rule, remedy=remedy)
-    if passphrase is None:
-        rule = "a passphrase protects this key, and none was given"
-        raise KeysPassphraseError(path=path, rule=rule, remedy="Give the passphrase")
-    try:
-        return age.unlock(passphrase, data)
-    except AgeError:
-        rule = "the passphrase does not open this key, or the file was changed"
-        remedy = "Give the passphrase it was made with, or put the file back from the backup"
-        raise KeysPassphraseError(path=path, rule=rule, remedy=remedy) from None
-
-
-def _require_passphrase(directory: Path, passphrase: str | None) -> None:
-    if passphrase is None or (len(passphrase) >= SHORTEST_PASSPHRASE and passphrase.isprintable()):
-        return
-    rule = f"a passphrase must be at least {SHORTEST_PASSPHRASE} printable characters"
-    raise KeysPassphraseError(path=directory, rule=rule, remedy="Choose another one")
-
-
-def _to_pem(key: PrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-
-
-def _from_pem(data: bytes) -> PrivateKey | None:
-    """Return the key of a PEM file, or nothing where it is not the one spelling of a key."""
-    try:
-        key = serialization.load_pem_private_key(data, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it is encrypted PKCS#8
-        return None
-    if isinstance(key, PrivateKey) and _to_pem(key) == data:
-        return key
-    return None
+    return unlock(path, data, passphrase)
 
 
 def _read_current(folder: KeyFolder) -> dict[str, str]:
     """Return the id of the current key of each kind."""
-    data = folder.read(CURRENT, _LONGEST_FILE)
+    data = folder.read(CURRENT, LONGEST_FILE)
     try:
         document = parse_object(data, CURRENT)
     except CanonError:

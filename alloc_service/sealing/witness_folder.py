@@ -17,24 +17,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from alloc_service.errors import (
-    AgeError,
-    KeysPassphraseError,
     NoteError,
     WitnessFolderError,
 )
 from alloc_service.log.note import COSIGNATURE_V1, ED25519, Verifier, Witness
 from alloc_service.sealing import age
 from alloc_service.sealing.folder import KeyFolder, open_folder
-from alloc_service.sealing.keys import SHORTEST_PASSPHRASE
+from alloc_service.sealing.key_file import (
+    LONGEST_FILE,
+    from_pem,
+    require_passphrase,
+    to_pem,
+    unlock,
+)
 
 KEY, PROTECTED_KEY, VKEY, POLICY = "witness.key", "witness.key.age", "witness.vkey", "policy.txt"
 
-_LONGEST_KEY = 4_096
 _LONGEST_POLICY = 1_048_576
 _MADE_BY = "Run `alloc witness init` to make one"
 _MEND = "Mend its `log` lines, a key each"
@@ -60,7 +61,7 @@ def create_witness(path: Path, name: str, passphrase: str | None = None) -> Veri
         KeysPassphraseError: The passphrase is too short.
         KeyFileError: The folder is another's, open to others, or cannot be written.
     """
-    _require_passphrase(path, passphrase)
+    require_passphrase(path, passphrase)
     private = Ed25519PrivateKey.generate()
     witness = Witness(name, private)
     vkey = witness.verifier.vkey  # a name that breaks a rule must leave no half of a witness
@@ -72,7 +73,7 @@ def create_witness(path: Path, name: str, passphrase: str | None = None) -> Veri
             raise _fault(path, "other files lie here", "Name an empty folder")
         folder.make_private()
         folder.clear_unfinished()
-        data = _to_pem(private)
+        data = to_pem(private)
         if passphrase is None:
             folder.write(KEY, data)
         else:
@@ -98,11 +99,14 @@ def open_key(path: Path, passphrase: str | None = None) -> Witness:
     with _opened(path) as folder:
         public = _read_public(folder)
         protected = PROTECTED_KEY in folder.names()
-        data = folder.read(PROTECTED_KEY if protected else KEY, _LONGEST_KEY)
+        data = folder.read(PROTECTED_KEY if protected else KEY, LONGEST_FILE)
     if protected:
-        data = _unlock(path / PROTECTED_KEY, data, passphrase)
-    private = _from_pem(data)
-    if private is None or Witness(public.name, private).verifier != public:
+        data = unlock(path / PROTECTED_KEY, data, passphrase)
+    private = from_pem(data)
+    if (
+        not isinstance(private, Ed25519PrivateKey)
+        or Witness(public.name, private).verifier != public
+    ):
         rule = f"the key is not the one that {VKEY} names"
         raise _fault(path, rule, _PUT_BACK)
     return Witness(public.name, private)
@@ -167,7 +171,7 @@ def _opened(path: Path, *, writing: bool = False) -> Iterator[KeyFolder]:
 
 def _read_public(folder: KeyFolder) -> Verifier:
     try:
-        text = folder.read(VKEY, _LONGEST_KEY).decode("utf-8")
+        text = folder.read(VKEY, LONGEST_FILE).decode("utf-8")
         public = Verifier.parse(text.removesuffix("\n"))
     except (UnicodeDecodeError, NoteError):
         raise _fault(folder.path / VKEY, "this is no witness's key", _PUT_BACK) from None
@@ -190,41 +194,6 @@ def _read_policy(folder: KeyFolder) -> dict[str, Verifier]:
         rule = "a log stands in it twice, or with a witness's key"
         raise _fault(folder.path / POLICY, rule, _MEND)
     return logs
-
-
-def _unlock(path: Path, data: bytes, passphrase: str | None) -> bytes:
-    if passphrase is None:
-        rule = "a passphrase protects this key, and none was given"
-        raise KeysPassphraseError(path=path, rule=rule, remedy="Give the passphrase")
-    try:
-        return age.unlock(passphrase, data)
-    except AgeError:
-        rule = "the passphrase does not open this key, or the file was changed"
-        remedy = "Give the passphrase it was made with"
-        raise KeysPassphraseError(path=path, rule=rule, remedy=remedy) from None
-
-
-def _require_passphrase(path: Path, passphrase: str | None) -> None:
-    if passphrase is None or (len(passphrase) >= SHORTEST_PASSPHRASE and passphrase.isprintable()):
-        return
-    rule = f"a passphrase must be at least {SHORTEST_PASSPHRASE} printable characters"
-    raise KeysPassphraseError(path=path, rule=rule, remedy="Choose another one")
-
-
-def _to_pem(private: Ed25519PrivateKey) -> bytes:
-    return private.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-
-
-def _from_pem(data: bytes) -> Ed25519PrivateKey | None:
-    try:
-        key = serialization.load_pem_private_key(data, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it is encrypted PKCS#8
-        return None
-    return key if isinstance(key, Ed25519PrivateKey) and _to_pem(key) == data else None
 
 
 def _fault(path: Path, rule: str, remedy: str) -> WitnessFolderError:

@@ -16,6 +16,8 @@ from tests.support.served_sealer import (
 from tests.support.shell import HOST, TRIAL, House, Shell
 
 ORIGIN = f"{HOST}/{TRIAL}/audit"
+pytestmark = pytest.mark.usefixtures("locking_cheaply")
+
 PASSPHRASE = "correct horse battery"
 
 

@@ -13,6 +13,8 @@ from tests.support.witnesses import NAME, ORIGIN, GrowingLog
 
 LOG, OTHER_HISTORY = GrowingLog(), GrowingLog(history="two")
 Cosign = Callable[..., Outcome]
+pytestmark = pytest.mark.usefixtures("locking_cheaply")
+
 PASSPHRASE = "a long passphrase of the committee"
 
 

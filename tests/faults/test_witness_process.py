@@ -29,6 +29,15 @@ def witness(folder: Path, tmp_path: Path) -> Iterator[WitnessProcess]:
         yield process
 
 
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WitnessProcess]:
+    """Return one that serves for all that changes nothing in it."""
+    folder = tmp_path_factory.mktemp("standing")
+    make_witness(folder / "witness", LOG.key)
+    with witnessing(folder / "witness", folder / "witness.log") as process:
+        yield process
+
+
 def test_it_answers_as_the_specification_says(witness: WitnessProcess) -> None:
     assert witness.last_note().status == 404
     first = witness.add(LOG.request(0, 5))
@@ -57,13 +66,13 @@ def test_it_answers_as_the_specification_says(witness: WitnessProcess) -> None:
     ],
 )
 def test_what_is_no_request_is_refused(
-    witness: WitnessProcess, method: str, path: str, body: Any, status: int
+    standing: WitnessProcess, method: str, path: str, body: Any, status: int
 ) -> None:
-    assert witness.ask(method, path, body).status == status
+    assert standing.ask(method, path, body).status == status
 
 
-def test_a_request_that_ends_too_early_is_refused(witness: WitnessProcess) -> None:
-    with socket.create_connection(("127.0.0.1", witness.port), timeout=20) as connection:
+def test_a_request_that_ends_too_early_is_refused(standing: WitnessProcess) -> None:
+    with socket.create_connection(("127.0.0.1", standing.port), timeout=20) as connection:
         head = "POST /add-checkpoint HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nold 0\n"
         connection.sendall(head.encode())
         connection.shutdown(socket.SHUT_WR)

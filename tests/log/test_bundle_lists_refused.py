@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from alloc_service.core.canon import Json, canon, parse_object
+from alloc_service.core.ceremony_hashes import hash_share, hash_shares
 from alloc_service.core.design import Design
 from alloc_service.core.seed import Seed
-from alloc_service.log.bundle_seed import OpenedSeed, combine, commit
+from alloc_service.log.bundle_seed import OpenedSeed
 from tests.support.alone import verdict
 from tests.support.bundle_attacks import (
     FULL,
@@ -185,7 +186,7 @@ def announced(**changed: Json) -> str:
     evidence = Evidence()
     made = MadeList(design_of(1), OpenedSeed(Seed(hex32("s"))))
     evidence.freeze(made)
-    logged = commit(made.design.sha256, "c", "dmc", hex32("r"))
+    logged = hash_share(made.design.sha256, "c", "dmc", hex32("r"))
     evidence.chain.add("seed.committed", ceremony="c", list=1, party="dmc", commitment=logged)
     evidence.chain.add("seed.deposited", ceremony="c", party="dmc")
     document: dict[str, Json] = {
@@ -251,12 +252,12 @@ def seed_vector() -> dict[str, Any]:
 def test_a_seed_is_combined_by_the_formula_of_the_vectors(seed_vector: dict[str, Any]) -> None:
     hashed, reveals = seed_vector["doc_sha256"], seed_vector["reveals"]
 
-    assert combine(hashed, reveals, seed_vector["beacon_value"]) == seed_vector["seed"]
+    assert hash_shares(hashed, reveals, seed_vector["beacon_value"]) == seed_vector["seed"]
     without = hashlib.sha256(canon({**seed_vector["doc"], "beacon": None})).hexdigest()
-    assert combine(without, reveals, None) == seed_vector["seed_without_beacon"]
+    assert hash_shares(without, reveals, None) == seed_vector["seed_without_beacon"]
     for party, reveal in zip(seed_vector["doc"]["parties"], reveals, strict=True):
         doc = seed_vector["doc"]
-        found = commit(doc["design_sha256"], doc["ceremony"], party["id"], reveal)
+        found = hash_share(doc["design_sha256"], doc["ceremony"], party["id"], reveal)
         assert found == party["commitment"]
 
 

@@ -7,6 +7,8 @@ from alloc_service.errors import KeyLostError, KeysPassphraseError
 from alloc_service.sealing.keys import create_keys, load_keys
 from alloc_service.sealing.wrap import key_id
 
+pytestmark = pytest.mark.usefixtures("locking_cheaply")
+
 PASSPHRASE = "correct horse battery staple"
 
 

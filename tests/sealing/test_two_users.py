@@ -26,6 +26,8 @@ from tests.support.served_sealer import (
     short_folder,
 )
 
+pytestmark = pytest.mark.usefixtures("locking_cheaply")
+
 PASSPHRASE = "correct horse battery"
 
 # What a user's process asks; it prints what came back, or the code of the refusal.

@@ -29,6 +29,8 @@ from alloc_service.sealing.witness_folder import (
 from tests.support.witnesses import NAME, ORIGIN, GrowingLog, make_witness
 
 LOG = GrowingLog()
+pytestmark = pytest.mark.usefixtures("locking_cheaply")
+
 PASSPHRASE = "a long passphrase of the committee"
 
 

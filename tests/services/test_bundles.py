@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from alloc_service.core.canon import Json, canon
+from alloc_service.core.ceremony_hashes import hash_share, hash_shares
 from alloc_service.core.generate import Opening, generate
 from alloc_service.core.seed import Seed
 from alloc_service.errors import (
@@ -18,7 +19,6 @@ from alloc_service.errors import (
 from alloc_service.log.bundle import MOST_CHECKPOINTS
 from alloc_service.log.bundle_archive import read_members
 from alloc_service.log.bundle_check import verify_bundle
-from alloc_service.log.bundle_seed import combine, commit
 from alloc_service.log.entry import read_entry
 from alloc_service.log.evidence import EvidenceReport
 from alloc_service.log.policy import parse_policy
@@ -236,7 +236,7 @@ def test_the_document_of_the_ceremony_that_gave_a_seed_is_in_the_bundle(
 ) -> None:
     deps, design, trial = staffed.deps, staffed.definition.design(1), staffed.trial
     reveal, value = hex32("r"), hashlib.sha256(b"tomorrow").hexdigest()
-    commitment = commit(design.sha256, "c-1", "dmc", reveal)
+    commitment = hash_share(design.sha256, "c-1", "dmc", reveal)
     document = canon(
         {
             "alg": "rac-seed/1",
@@ -247,7 +247,7 @@ def test_the_document_of_the_ceremony_that_gave_a_seed_is_in_the_bundle(
         }
     )
     announced = hashlib.sha256(document).hexdigest()
-    seed = Seed(combine(announced, [reveal], value))
+    seed = Seed(hash_shares(announced, [reveal], value))
     sealed = seal_list(generate(design, seed), deps.sealer.public_key, staffed.origin)
     frozen: dict[str, Json] = {"list": 1, "design_sha256": design.sha256}
     step: dict[str, Json] = {"ceremony": "c-1"}

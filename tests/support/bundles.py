@@ -13,6 +13,7 @@ from functools import cached_property
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from alloc_service.core.canon import Json, canon
+from alloc_service.core.ceremony_hashes import hash_share, hash_shares
 from alloc_service.core.design import Arm, BlockSize, Design, Stratum
 from alloc_service.core.generate import GeneratedList, generate, leaf_index
 from alloc_service.core.merkle import leaf_hash, root_of
@@ -20,7 +21,7 @@ from alloc_service.core.seed import Seed
 from alloc_service.log import bundle_form
 from alloc_service.log.bundle import BundledList, BundleParts, write_bundle
 from alloc_service.log.bundle_archive import read_members
-from alloc_service.log.bundle_seed import OpenedSeed, combine, commit
+from alloc_service.log.bundle_seed import OpenedSeed
 from alloc_service.log.note import Checkpoint, Signer, Witness, sign_checkpoint
 from alloc_service.log.policy import write_policy
 from tests.support.chain import (
@@ -138,7 +139,8 @@ class Evidence:
         self.chain.add("design.frozen", by=STATISTICIAN, list=number, design_sha256=design.sha256)
         reveals = {party: hex32(f"{party} reveals") for party in ("dmc", "sponsor", "stat")}
         commitments = {
-            party: commit(design.sha256, name, party, reveal) for party, reveal in reveals.items()
+            party: hash_share(design.sha256, name, party, reveal)
+            for party, reveal in reveals.items()
         }
         people = {party: (f"p-{party}", "XA01", "statistician") for party in commitments}
         for party, commitment in commitments.items():
@@ -169,7 +171,7 @@ class Evidence:
         if value is not None:
             self.chain.add("seed.beacon", ceremony=name, value=value)
         given = tuple(reveals.values())
-        seed = Seed(combine(hashed, given, value))
+        seed = Seed(hash_shares(hashed, given, value))
         return self.seal(MadeList(design, OpenedSeed(seed, given, value), document))
 
     def assign(self, *strata: int, number: int = 1) -> "Evidence":
