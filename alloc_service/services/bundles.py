@@ -11,12 +11,18 @@ from itertools import accumulate, islice
 
 from alloc_service.core.canon import Json
 from alloc_service.core.generate import Opening
-from alloc_service.errors import DesignMismatchError, SeedTooEarlyError
+from alloc_service.errors import (
+    DesignMismatchError,
+    NoteError,
+    SeedTooEarlyError,
+    UnknownSignerError,
+)
 from alloc_service.log.bundle import BundledList, BundleParts, choose_sizes, write_bundle
 from alloc_service.log.bundle_check import verify_bundle
 from alloc_service.log.bundle_seed import OpenedSeed
 from alloc_service.log.entry import Entry
-from alloc_service.log.policy import parse_policy, write_policy
+from alloc_service.log.note import open_note
+from alloc_service.log.policy import NO_QUORUM, parse_policy, write_policy
 from alloc_service.log.state import LogState
 from alloc_service.log.verify import verify_log
 from alloc_service.permissions import Action
@@ -188,13 +194,10 @@ def _write(deps: Deps, trial_id: str, shown: _Shown, *, unblinded: bool) -> byte
     with deps.database.read() as session:
         parts = _read_parts(deps, session, trial_id, signed, shown, unblinded=unblinded)
     data = write_bundle(parts)
-    verify_bundle(data, parse_policy(_without_quorum(deps, parts)))
+    policy = parse_policy(parts.policy)
+    policy.quorum = NO_QUORUM  # its witnesses may sign later; what they have signed must be good
+    verify_bundle(data, policy)
     return data
-
-
-def _without_quorum(deps: Deps, parts: BundleParts) -> str:
-    """Return a policy by which the bundle's own key alone counts: witnesses may come later."""
-    return f"log {deps.sealer.log_key(parts.origin).vkey}\nquorum none\n"
 
 
 def _read_parts(
@@ -216,8 +219,8 @@ def _read_parts(
     return BundleParts(
         origin=origin,
         entries=rows,
-        checkpoint=_cosigned(signed.note, lines.get(signed.size, ())),
-        checkpoints={size: _cosigned(notes[size], lines.get(size, ())) for size in sizes},
+        checkpoint=_cosigned(signed.note, lines.get(signed.size, ()), state),
+        checkpoints={size: _cosigned(notes[size], lines.get(size, ()), state) for size in sizes},
         policy=write_policy(deps.sealer.log_key(origin), state.policy),
         lists={
             number: BundledList(
@@ -253,5 +256,18 @@ def _find_document(session: Reading, trial_id: str, ceremony: str) -> bytes | No
     return queries.find_ceremony_document(session, trial_id, ceremony) if ceremony else None
 
 
-def _cosigned(note: str, lines: Iterable[str]) -> str:
-    return note + "".join(line.rstrip("\n") + "\n" for line in lines)
+def _cosigned(note: str, lines: Iterable[str], state: LogState) -> str:
+    """Return a note with what its witnesses have signed, and without what somebody put there."""
+    ended = (line.rstrip("\n") + "\n" for line in lines)
+    return note + "".join(line for line in ended if _is_good(note + line, state))
+
+
+def _is_good(cosigned: str, state: LogState) -> bool:
+    """Tell whether a line is no bad one; a witness that the trial had before cannot be asked."""
+    try:
+        open_note(cosigned, state.policy.witnesses)
+    except UnknownSignerError:
+        return True
+    except NoteError:
+        return False
+    return True

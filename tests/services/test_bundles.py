@@ -32,7 +32,7 @@ from tests.services.test_rotation import rotate
 from tests.support.bundles import WITNESSES
 from tests.support.chain import hex32
 from tests.support.installation import Installation
-from tests.support.witnesses import WitnessServer, set_gate
+from tests.support.witnesses import NAME, WitnessServer, set_gate
 
 SECRET = ("design.json", "openings.txt", "seed.json")
 
@@ -326,3 +326,26 @@ def test_of_many_checkpoints_those_that_the_reader_needs_are_in_it(
     assert any("The log's key was changed" in said for said in found.told)
     names = [name for name in read_members(data) if name.startswith("audit/checkpoints/")]
     assert len(names) == MOST_CHECKPOINTS
+
+
+@pytest.mark.parametrize(
+    "forged", ["garbage", f"— {NAME} {'A' * 102}==", f"— nobody {'A' * 102}=="]
+)
+def test_a_cosignature_that_somebody_put_in_the_database_spoils_no_bundle(
+    active: Installation, witness: WitnessServer, forged: str
+) -> None:
+    set_gate(active, witness, mode="follow")
+    active.allocate("P-001")
+    witnesses.collect(active.deps, active.people["manager"], active.trial)
+    ((line,),) = active.ask("SELECT line FROM cosignature")
+    name, _, signature = line.rpartition(" ")
+    bad = f"{name} {signature[:8]}{'A' * 94}==\n" if NAME in forged else f"{forged}\n"
+    active.attack("UPDATE cosignature SET line = :bad", bad=bad)
+
+    data = bundles.make_blinded(active.deps, active.people["dmc"], active.trial)
+
+    with pytest.raises(BundleError, match="cosignatures of the policy's quorum"):
+        checked(active, data)
+    active.attack("UPDATE cosignature SET line = :line", line=line)
+    good = bundles.make_blinded(active.deps, active.people["dmc"], active.trial)
+    assert checked(active, good).size == len(active.entries())
