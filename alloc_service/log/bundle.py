@@ -6,7 +6,7 @@ The verifier that is in it is for convenience; who trusts nobody brings their ow
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,11 +64,12 @@ class BundleParts:
         origin: The log's name.
         entries: The exact bytes of each entry, all of them.
         checkpoint: The signed note over all of them, with the cosignature lines that there are.
-        checkpoints: Earlier notes by size, likewise; the largest `MOST_CHECKPOINTS` spread evenly
-            are taken.
+        checkpoints: Earlier notes by size, likewise; at most `MOST_CHECKPOINTS` of them are taken.
         policy: The text that `policy.write_policy` gives.
         lists: Each sealed list by number.
         unblinded: Whether it is the build that may hold openings and designs.
+        needed: Sizes of earlier notes without which a good log would be refused: where its key
+            changed, and what its witnesses have cosigned last.
     """
 
     origin: str
@@ -78,6 +79,7 @@ class BundleParts:
     policy: str
     lists: Mapping[int, BundledList] = field(repr=False)
     unblinded: bool = False
+    needed: frozenset[int] = frozenset()
 
 
 def write_bundle(parts: BundleParts) -> bytes:
@@ -95,7 +97,8 @@ def write_bundle(parts: BundleParts) -> bytes:
         form.POLICY: parts.policy.encode(),
         form.VERIFIER: read_verifier(),
     }
-    for size in choose_sizes([size for size in parts.checkpoints if size < len(parts.entries)]):
+    earlier = [size for size in parts.checkpoints if size < len(parts.entries)]
+    for size in choose_sizes(earlier, parts.needed):
         members[form.checkpoint_name(size)] = parts.checkpoints[size].encode()
     for number, one in parts.lists.items():
         members |= {f"lists/{number}/{name}": data for name, data in one.members().items()}
@@ -106,12 +109,19 @@ def write_bundle(parts: BundleParts) -> bytes:
     return file.getvalue()
 
 
-def choose_sizes(sizes: list[int], most: int = MOST_CHECKPOINTS) -> list[int]:
-    """Return at most so many sizes, sorted, evenly spread by their rank, the largest always."""
-    ranked = sorted(sizes, reverse=True)
-    if len(ranked) <= most:
-        return ranked[::-1]
-    return sorted({ranked[at * len(ranked) // most] for at in range(most)})
+def choose_sizes(
+    sizes: Collection[int], needed: Collection[int] = (), most: int = MOST_CHECKPOINTS
+) -> list[int]:
+    """Return at most so many sizes, sorted: those that are needed, and others spread evenly.
+
+    Others are spread by their rank, the largest always among them.
+    """
+    kept = sorted(set(sizes) & set(needed))[-most:]
+    ranked = sorted(set(sizes) - set(kept), reverse=True)
+    left = most - len(kept)
+    if len(ranked) > left:
+        ranked = [ranked[at * len(ranked) // left] for at in range(left)]
+    return sorted({*kept, *ranked})
 
 
 def read_verifier() -> bytes:

@@ -17,7 +17,6 @@ from alloc_service.core.merkle import HASH_BYTES, root_of
 from alloc_service.errors import BundleError, CanonError, DesignError, ListFileError
 from alloc_service.log.bundle_seed import (
     DRAND,
-    CeremonyDocument,
     check_ceremony,
     check_seed,
     parse_ceremony,
@@ -77,8 +76,8 @@ class ListMembers:
         leaves = self._check_leaves()
         self._check_openings(found)
         design = self._check_design(found)
-        document = self._check_ceremony(found)
-        self._check_seed(found, leaves, design, document)
+        self._check_ceremony(found)
+        self._check_seed(found, leaves, design)
         return found
 
     def _check_leaves(self) -> Sequence[bytes]:
@@ -156,7 +155,7 @@ class ListMembers:
         found.design = True
         return design
 
-    def _check_ceremony(self, found: CheckedList) -> CeremonyDocument | None:
+    def _check_ceremony(self, found: CheckedList) -> None:
         where, data = self._find("ceremony.json")
         name, logged = self._known.ceremony, self._ceremony
         if data is None:
@@ -164,7 +163,7 @@ class ListMembers:
                 found.unchecked.append(
                     f"The document of the ceremony {name} of list {self._number} is not here."
                 )
-            return None
+            return
         if logged is None:
             raise BundleError(where=where, rule="the log has no ceremony of this list's seed")
         document = parse_ceremony(data, where)
@@ -174,14 +173,9 @@ class ListMembers:
                 f"Whether {logged.beacon} is what drand published for round "
                 f"{document.beacon['round']} is not checked here: ask any of its servers."
             )
-        return document
 
     def _check_seed(
-        self,
-        found: CheckedList,
-        leaves: Sequence[bytes],
-        design: Design | None,
-        document: CeremonyDocument | None,
+        self, found: CheckedList, leaves: Sequence[bytes], design: Design | None
     ) -> None:
         where, data = self._find("seed.json")
         if data is None:
@@ -191,7 +185,8 @@ class ListMembers:
             return
         _require(self._closed, where, "the trial is not closed: a seed must not be here yet")
         opened = parse_opened_seed(data, where)
-        check_seed(opened, document, self._ceremony, where)
+        known = self._known
+        check_seed(opened, known.ceremony, self._ceremony, known.design_sha256, where)
         if design is None:  # that it is not here is told already
             return
         made = generate(design, opened.seed)

@@ -134,9 +134,12 @@ def check_ceremony(
 
 
 def check_seed(
-    opened: OpenedSeed, document: CeremonyDocument | None, logged: Ceremony | None, where: str
+    opened: OpenedSeed, name: str, logged: Ceremony | None, design_sha256: str, where: str
 ) -> None:
     """Compare a seed with the ceremony that gave it; without one there is nothing it came from.
+
+    Commitments, beacon and the document's hash are the log's, so that who leaves the document out
+    hides nothing by it.
 
     Raises:
         BundleError: A reveal is not what its party had committed to, the beacon is not the
@@ -148,13 +151,11 @@ def check_seed(
         return
     _require(opened.beacon == (logged.beacon or None), where, "its beacon is not the logged one")
     _require(len(opened.reveals) == len(logged.commitments), where, "a reveal is missing or extra")
-    if document is None:
-        return
-    for (party, commitment), reveal in zip(document.parties, opened.reveals, strict=False):
-        found = hash_share(document.design_sha256, document.name, party, reveal)
+    for party, reveal in zip(sorted(logged.commitments), opened.reveals, strict=False):
+        found = hash_share(design_sha256, name, party, reveal)
         rule = f"the reveal of {party} is not what {party} had committed to (rac-commit/1)"
-        _require(found == commitment, where, rule)
-    combined = hash_shares(document.sha256, opened.reveals, opened.beacon)
+        _require(found == logged.commitments[party], where, rule)
+    combined = hash_shares(logged.announced, opened.reveals, opened.beacon)
     rule = "it is not the one that reveals and beacon give (rac-seed/1)"
     _require(combined == opened.seed.digits, where, rule)
 

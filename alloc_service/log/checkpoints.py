@@ -3,6 +3,8 @@
 The first key is given. Another one is trusted once a checkpoint of a trusted key covers the entry
 `key.rotated` that names it, and agrees with the log: the old key vouches for the new one. A
 checkpoint that only an unknown key has signed waits for that, and is refused if it never comes.
+From then on the older key signs nothing: a checkpoint after the change that lacks the newer key's
+signature is refused, for who took the older key away could have made it.
 Where the given key is itself one that took an older one's place, nothing vouches for the older
 one: its checkpoints, of sizes up to that change, are neither used nor refused.
 """
@@ -11,7 +13,7 @@ from collections.abc import Collection, Iterable
 
 from alloc_service.errors import NoteError, UnknownSignerError
 from alloc_service.log.entry import Entry
-from alloc_service.log.note import Checkpoint, Verifier, open_cosigned
+from alloc_service.log.note import Checkpoint, Verifier, open_cosigned, open_note
 
 
 class SignedRoots:
@@ -42,6 +44,7 @@ class SignedRoots:
         self._known = tuple(witnesses)
         self._named: list[tuple[int, Verifier]] = []
         self._since = -1  # the entry by which the given key took the place of an older one
+        self._opened: list[tuple[int, str]] = []
         self._waiting = [note for note in notes if self._open(note) is None]
 
     def note_rotation(self, entry: Entry) -> None:
@@ -59,10 +62,14 @@ class SignedRoots:
 
         Returns:
             The sizes of the checkpoints that could be opened because of it.
+
+        Raises:
+            UnknownSignerError: A checkpoint after the change is signed by an older key alone.
         """
         found: list[int] = []
         while self._named and self._named[0][0] < size:
-            _, key = self._named.pop(0)
+            seq, key = self._named.pop(0)
+            self._require_replaced(seq, key)
             self.keys.append(key)
             opened = {note: self._open(note) for note in self._waiting}
             self._waiting = [note for note, number in opened.items() if number is None]
@@ -99,8 +106,16 @@ class SignedRoots:
             self.roots[size] = self.roots.get(size, frozenset()) | {checkpoint.root}
             self.cosigners[size] = self.cosigners.get(size, frozenset()) | frozenset(names)
             self.count += 1
+            self._opened.append((size, note))
             return size
         return None
+
+    def _require_replaced(self, seq: int, key: Verifier) -> None:
+        """Check that no older key has signed alone what comes after its own change."""
+        for size, note in self._opened:
+            if size > seq + 1 and key not in open_note(note, [*self.keys, key]).signers:
+                rule = f"the key that signed size {size} was replaced by entry {seq}"
+                raise UnknownSignerError(rule=rule)
 
 
 def _text_of(note: str) -> str:

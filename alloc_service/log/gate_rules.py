@@ -3,7 +3,8 @@
 With the mode `gate` nothing opens without a checkpoint that a quorum of the trial's witnesses
 has cosigned and that covers the entry it is opened for. With `follow` they cosign later. Where a
 gate cannot be reached, two people may suspend it until a stated time, at most three days ahead;
-what is logged meanwhile may be opened without a cosignature, then and ever after.
+what is logged meanwhile may be opened without a cosignature, then and ever after. Another policy
+ends it, and so does a clock that is set back (in `rules`): else one person could prolong it.
 """
 
 from collections.abc import Mapping

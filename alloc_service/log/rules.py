@@ -244,6 +244,7 @@ def _clock_corrected(state: LogState, entry: Entry, body: Body) -> None:
     demand(body["from"] == state.time, entry, "`from` is not the time of the entry before")
     demand(body["to"] == entry.time, entry, "`to` is not its own time")
     demand(body["to"] < body["from"], entry, "the clock is not behind")
+    state.gate_suspended_until = ""  # else one person could prolong what two have set
 
 
 def _log_recovered(state: LogState, entry: Entry, body: Body) -> None:

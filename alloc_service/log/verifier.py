@@ -138,6 +138,7 @@ def _write_json(document: Mapping[str, Json]) -> None:
 
 
 def _write(line: str) -> None:
-    """Write a line; what the terminal has no letter for is shown as its escape."""
+    """Write a line; what no terminal shows, or would obey, is written as its escape."""
     encoding = sys.stdout.encoding or "ascii"
-    sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    shown = (one if one.isprintable() else ascii(one)[1:-1] for one in line)
+    sys.stdout.write("".join(shown).encode(encoding, "backslashreplace").decode(encoding) + "\n")

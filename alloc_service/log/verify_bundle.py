@@ -2150,9 +2150,12 @@ def check_ceremony(
 
 
 def check_seed(
-    opened: OpenedSeed, document: CeremonyDocument | None, logged: Ceremony | None, where: str
+    opened: OpenedSeed, name: str, logged: Ceremony | None, design_sha256: str, where: str
 ) -> None:
     """Compare a seed with the ceremony that gave it; without one there is nothing it came from.
+
+    Commitments, beacon and the document's hash are the log's, so that who leaves the document out
+    hides nothing by it.
 
     Raises:
         BundleError: A reveal is not what its party had committed to, the beacon is not the
@@ -2164,13 +2167,11 @@ def check_seed(
         return
     _bundle_seed_require(opened.beacon == (logged.beacon or None), where, "its beacon is not the logged one")
     _bundle_seed_require(len(opened.reveals) == len(logged.commitments), where, "a reveal is missing or extra")
-    if document is None:
-        return
-    for (party, commitment), reveal in zip(document.parties, opened.reveals):
-        found = hash_share(document.design_sha256, document.name, party, reveal)
+    for party, reveal in zip(sorted(logged.commitments), opened.reveals):
+        found = hash_share(design_sha256, name, party, reveal)
         rule = f"the reveal of {party} is not what {party} had committed to (rac-commit/1)"
-        _bundle_seed_require(found == commitment, where, rule)
-    combined = hash_shares(document.sha256, opened.reveals, opened.beacon)
+        _bundle_seed_require(found == logged.commitments[party], where, rule)
+    combined = hash_shares(logged.announced, opened.reveals, opened.beacon)
     rule = "it is not the one that reveals and beacon give (rac-seed/1)"
     _bundle_seed_require(combined == opened.seed.digits, where, rule)
 
@@ -2279,8 +2280,8 @@ class ListMembers:
         leaves = self._check_leaves()
         self._check_openings(found)
         design = self._check_design(found)
-        document = self._check_ceremony(found)
-        self._check_seed(found, leaves, design, document)
+        self._check_ceremony(found)
+        self._check_seed(found, leaves, design)
         return found
 
     def _check_leaves(self) -> Sequence[bytes]:
@@ -2358,7 +2359,7 @@ class ListMembers:
         found.design = True
         return design
 
-    def _check_ceremony(self, found: CheckedList) -> CeremonyDocument | None:
+    def _check_ceremony(self, found: CheckedList) -> None:
         where, data = self._find("ceremony.json")
         name, logged = self._known.ceremony, self._ceremony
         if data is None:
@@ -2366,7 +2367,7 @@ class ListMembers:
                 found.unchecked.append(
                     f"The document of the ceremony {name} of list {self._number} is not here."
                 )
-            return None
+            return
         if logged is None:
             raise BundleError(where=where, rule="the log has no ceremony of this list's seed")
         document = parse_ceremony(data, where)
@@ -2376,14 +2377,9 @@ class ListMembers:
                 f"Whether {logged.beacon} is what drand published for round "
                 f"{document.beacon['round']} is not checked here: ask any of its servers."
             )
-        return document
 
     def _check_seed(
-        self,
-        found: CheckedList,
-        leaves: Sequence[bytes],
-        design: Design | None,
-        document: CeremonyDocument | None,
+        self, found: CheckedList, leaves: Sequence[bytes], design: Design | None
     ) -> None:
         where, data = self._find("seed.json")
         if data is None:
@@ -2393,7 +2389,8 @@ class ListMembers:
             return
         _bundle_lists_require(self._closed, where, "the trial is not closed: a seed must not be here yet")
         opened = parse_opened_seed(data, where)
-        check_seed(opened, document, self._ceremony, where)
+        known = self._known
+        check_seed(opened, known.ceremony, self._ceremony, known.design_sha256, where)
         if design is None:  # that it is not here is told already
             return
         made = generate(design, opened.seed)
@@ -2992,6 +2989,8 @@ def _free_name(name: str, taken: Collection[str]) -> str:
 # The first key is given. Another one is trusted once a checkpoint of a trusted key covers the entry
 # `key.rotated` that names it, and agrees with the log: the old key vouches for the new one. A
 # checkpoint that only an unknown key has signed waits for that, and is refused if it never comes.
+# From then on the older key signs nothing: a checkpoint after the change that lacks the newer key's
+# signature is refused, for who took the older key away could have made it.
 # Where the given key is itself one that took an older one's place, nothing vouches for the older
 # one: its checkpoints, of sizes up to that change, are neither used nor refused.
 
@@ -3024,6 +3023,7 @@ class SignedRoots:
         self._known = tuple(witnesses)
         self._named: list[tuple[int, Verifier]] = []
         self._since = -1  # the entry by which the given key took the place of an older one
+        self._opened: list[tuple[int, str]] = []
         self._waiting = [note for note in notes if self._open(note) is None]
 
     def note_rotation(self, entry: Entry) -> None:
@@ -3041,10 +3041,14 @@ class SignedRoots:
 
         Returns:
             The sizes of the checkpoints that could be opened because of it.
+
+        Raises:
+            UnknownSignerError: A checkpoint after the change is signed by an older key alone.
         """
         found: list[int] = []
         while self._named and self._named[0][0] < size:
-            _, key = self._named.pop(0)
+            seq, key = self._named.pop(0)
+            self._require_replaced(seq, key)
             self.keys.append(key)
             opened = {note: self._open(note) for note in self._waiting}
             self._waiting = [note for note, number in opened.items() if number is None]
@@ -3081,8 +3085,16 @@ class SignedRoots:
             self.roots[size] = self.roots.get(size, frozenset()) | {checkpoint.root}
             self.cosigners[size] = self.cosigners.get(size, frozenset()) | frozenset(names)
             self.count += 1
+            self._opened.append((size, note))
             return size
         return None
+
+    def _require_replaced(self, seq: int, key: Verifier) -> None:
+        """Check that no older key has signed alone what comes after its own change."""
+        for size, note in self._opened:
+            if size > seq + 1 and key not in open_note(note, [*self.keys, key]).signers:
+                rule = f"the key that signed size {size} was replaced by entry {seq}"
+                raise UnknownSignerError(rule=rule)
 
 
 def _text_of(note: str) -> str:
@@ -3273,7 +3285,8 @@ CEREMONY_RULES: Final[Mapping[str, Rule]] = {
 # With the mode `gate` nothing opens without a checkpoint that a quorum of the trial's witnesses
 # has cosigned and that covers the entry it is opened for. With `follow` they cosign later. Where a
 # gate cannot be reached, two people may suspend it until a stated time, at most three days ahead;
-# what is logged meanwhile may be opened without a cosignature, then and ever after.
+# what is logged meanwhile may be opened without a cosignature, then and ever after. Another policy
+# ends it, and so does a clock that is set back (in `rules`): else one person could prolong it.
 
 
 LONGEST_SUSPENSION: Final = timedelta(days=3)
@@ -3565,6 +3578,7 @@ def _clock_corrected(state: LogState, entry: Entry, body: Body) -> None:
     demand(body["from"] == state.time, entry, "`from` is not the time of the entry before")
     demand(body["to"] == entry.time, entry, "`to` is not its own time")
     demand(body["to"] < body["from"], entry, "the clock is not behind")
+    state.gate_suspended_until = ""  # else one person could prolong what two have set
 
 
 def _log_recovered(state: LogState, entry: Entry, body: Body) -> None:
@@ -4564,9 +4578,10 @@ def _write_json(document: Mapping[str, Json]) -> None:
 
 
 def _verifier_write(line: str) -> None:
-    """Write a line; what the terminal has no letter for is shown as its escape."""
+    """Write a line; what no terminal shows, or would obey, is written as its escape."""
     encoding = sys.stdout.encoding or "ascii"
-    sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    shown = (one if one.isprintable() else ascii(one)[1:-1] for one in line)
+    sys.stdout.write("".join(shown).encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 if __name__ == "__main__":

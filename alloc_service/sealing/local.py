@@ -149,6 +149,8 @@ class LocalSealer:
             AnchorWriteError: The disk refused; nothing was followed.
         """
         anchor = self._anchor(origin)
+        if since != 0:
+            self._require_registered(anchor)  # before a lock's file is made
         with anchor.held():
             if since == 0:
                 follow.begin(anchor, self._register, self._host, entries)
@@ -175,6 +177,7 @@ class LocalSealer:
             IntegrityError: Proof, wrap or blob are not what was committed to.
         """
         anchor = self._anchor(origin)
+        self._require_registered(anchor)
         with anchor.held():
             self._refresh(anchor)
             assigned = find_covered(anchor.state, seq, enrolment)

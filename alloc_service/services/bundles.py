@@ -5,18 +5,24 @@ too, and `design.read` for each design. Opened are the slots that were spent bef
 Each bundle is verified as its reader will verify it before it is handed out.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, islice
 
 from alloc_service.core.canon import Json
 from alloc_service.core.generate import Opening
-from alloc_service.errors import DesignMismatchError, SeedTooEarlyError
+from alloc_service.errors import (
+    DesignMismatchError,
+    NoteError,
+    SeedTooEarlyError,
+    UnknownSignerError,
+)
 from alloc_service.log.bundle import BundledList, BundleParts, choose_sizes, write_bundle
 from alloc_service.log.bundle_check import verify_bundle
 from alloc_service.log.bundle_seed import OpenedSeed
 from alloc_service.log.entry import Entry
-from alloc_service.log.policy import parse_policy, write_policy
+from alloc_service.log.note import open_note
+from alloc_service.log.policy import NO_QUORUM, parse_policy, write_policy
 from alloc_service.log.state import LogState
 from alloc_service.log.verify import verify_log
 from alloc_service.permissions import Action
@@ -188,13 +194,10 @@ def _write(deps: Deps, trial_id: str, shown: _Shown, *, unblinded: bool) -> byte
     with deps.database.read() as session:
         parts = _read_parts(deps, session, trial_id, signed, shown, unblinded=unblinded)
     data = write_bundle(parts)
-    verify_bundle(data, parse_policy(_without_quorum(deps, parts)))
+    policy = parse_policy(parts.policy)
+    policy.quorum = NO_QUORUM  # its witnesses may sign later; what they have signed must be good
+    verify_bundle(data, policy)
     return data
-
-
-def _without_quorum(deps: Deps, parts: BundleParts) -> str:
-    """Return a policy by which the bundle's own key alone counts: witnesses may come later."""
-    return f"log {deps.sealer.log_key(parts.origin).vkey}\nquorum none\n"
 
 
 def _read_parts(
@@ -211,12 +214,13 @@ def _read_parts(
     state = verify_log(rows).state
     notes = {row.size: row.note for row in queries.read_checkpoints(session, trial_id)}
     lines = queries.read_cosignatures(session, trial_id)
-    sizes = choose_sizes([size for size in notes if size < signed.size])
+    needed = frozenset(_find_needed(state, lines))
+    sizes = choose_sizes([size for size in notes if size < signed.size], needed)
     return BundleParts(
         origin=origin,
         entries=rows,
-        checkpoint=_cosigned(signed.note, lines.get(signed.size, ())),
-        checkpoints={size: _cosigned(notes[size], lines.get(size, ())) for size in sizes},
+        checkpoint=_cosigned(signed.note, lines.get(signed.size, ()), state),
+        checkpoints={size: _cosigned(notes[size], lines.get(size, ()), state) for size in sizes},
         policy=write_policy(deps.sealer.log_key(origin), state.policy),
         lists={
             number: BundledList(
@@ -230,7 +234,15 @@ def _read_parts(
             if known.root
         },
         unblinded=unblinded,
+        needed=needed,
     )
+
+
+def _find_needed(state: LogState, lines: Mapping[int, list[str]]) -> Iterator[int]:
+    """Yield the sizes at which the log's key changed, and the largest with 1, 2 … cosignatures."""
+    yield from (seq + 1 for seq, _ in state.log_keys)
+    for count in range(1, max(map(len, lines.values()), default=0) + 1):
+        yield max(size for size, signed in lines.items() if len(signed) >= count)
 
 
 def _read_leaves(session: Reading, trial_id: str, number: int, sealing: int) -> bytes:
@@ -244,5 +256,18 @@ def _find_document(session: Reading, trial_id: str, ceremony: str) -> bytes | No
     return queries.find_ceremony_document(session, trial_id, ceremony) if ceremony else None
 
 
-def _cosigned(note: str, lines: Iterable[str]) -> str:
-    return note + "".join(line.rstrip("\n") + "\n" for line in lines)
+def _cosigned(note: str, lines: Iterable[str], state: LogState) -> str:
+    """Return a note with what its witnesses have signed, and without what somebody put there."""
+    ended = (line.rstrip("\n") + "\n" for line in lines)
+    return note + "".join(line for line in ended if _is_good(note + line, state))
+
+
+def _is_good(cosigned: str, state: LogState) -> bool:
+    """Tell whether a line is no bad one; a witness that the trial had before cannot be asked."""
+    try:
+        open_note(cosigned, state.policy.witnesses)
+    except UnknownSignerError:
+        return True
+    except NoteError:
+        return False
+    return True

@@ -25,7 +25,6 @@ from alloc_service.services.ceremonies import Keys
 from alloc_service.services.deps import Deps
 from alloc_service.services.lists import SealedAndLogged
 from alloc_service.storage import queries
-from alloc_service.storage.transactions import Transaction
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -96,11 +95,7 @@ def finish(
     escrow = write_escrow(_escrow_text(gathered, frozen, seed, given), gathered.keys.custodians)
     origin = audit.origin_of(deps.host, trial_id)
     sealed = seal_list(generate_list(frozen, seed), deps.sealer.public_key, origin)
-
-    def clear(tx: Transaction) -> None:
-        queries.remove_ceremony_files(tx, trial_id, ceremony)
-
-    lists.store(deps, person, sealed, escrow, clear)
+    lists.store(deps, person, sealed, escrow, ceremony)
     return SealedAndLogged(sealed.list, sealed.root, escrow)
 
 

@@ -5,7 +5,7 @@ its escrow, encrypted to three custodians, and its seed is forgotten when the ca
 package made offline brings no seed at all. Activation test-opens every blob first.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from alloc_service.core.canon import Json
@@ -14,6 +14,7 @@ from alloc_service.core.generate import generate as generate_list
 from alloc_service.core.merkle import inner_nodes
 from alloc_service.core.seed import Seed
 from alloc_service.errors import (
+    CeremonyError,
     DesignMismatchError,
     RootMismatchError,
     SealedListError,
@@ -269,20 +270,24 @@ def store(
     person: Person,
     sealed: SealedList,
     escrow: Mapping[str, bytes],
-    also: Callable[[Transaction], None] = lambda _tx: None,
+    ceremony: str = "",
 ) -> None:
     """Log and keep a list that was sealed just now; its design is frozen with it, or was before.
+
+    A list whose seed ceremony was begun is sealed by the end of that ceremony alone: its design
+    is known to the statistician, who could choose another seed for it.
 
     Args:
         deps: The service's.
         person: A statistician of the trial.
         sealed: The list.
         escrow: Its escrow's files by name.
-        also: What is done in the same transaction.
+        ceremony: The one that gave its seed, whose files are removed with it, or "".
 
     Raises:
         NotAllowedError: The person is no statistician of this trial now.
         DesignMismatchError: Its strata are not the trial's.
+        CeremonyError: Another ceremony was held for it.
         SealedListError: It is sealed to another key.
         RuleError: Another design was frozen for it, or its ceremony is not complete.
     """
@@ -300,8 +305,12 @@ def store(
         if known is None or known.design_sha256 != sealed.design_sha256:
             log.append("design.frozen", actor, frozen)
         log.append("list.sealed", actor, frozen | _sealing_facts(sealed))
+        held = log.state.lists[sealed.list].ceremony
+        if held != ceremony:
+            rule = f"the seed of list {sealed.list} comes from its ceremony {held}"
+            raise CeremonyError(rule=f"{rule}: finish or drop that")
         _add_rows(deps, tx, sealed, escrow)
-        also(tx)
+        queries.remove_ceremony_files(tx, trial_id, ceremony)
 
 
 def require_of_trial(session: Reading, design: Design) -> None:

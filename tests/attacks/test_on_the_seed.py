@@ -7,7 +7,8 @@ from alloc_service.core.generate import generate
 from alloc_service.core.seed import Seed
 from alloc_service.errors import CeremonyError, RuleError
 from alloc_service.sealing.shares import OwnShare
-from alloc_service.services import ceremonies
+from alloc_service.services import ceremonies, lists
+from tests.services.test_lists import make_package
 from tests.support.ceremonies import Held, begin
 from tests.support.installation import Installation
 
@@ -105,6 +106,21 @@ def test_list_sealed_around_a_ceremony(held: Held) -> None:
         here.generate(design=held.design)
     with pytest.raises(RuleError, match="has a design already"):
         here.generate(1)
+
+
+def test_list_sealed_around_a_complete_ceremony(held: Held) -> None:
+    """The statistician knows the frozen design, and would choose a seed for it."""
+    held.until_revealed()
+    here = held.installation
+    entries = len(here.entries())
+
+    with pytest.raises(CeremonyError, match=f"comes from its ceremony {held.id}"):
+        here.generate(design=held.design)
+    with pytest.raises(CeremonyError, match=f"comes from its ceremony {held.id}"):
+        lists.import_package(here.deps, here.people["stat"], make_package(here, held.design))
+
+    assert len(here.entries()) == entries
+    assert held.finish().root == here.state().lists[1].root
 
 
 def test_seed_with_the_list_of_another_seed(held: Held) -> None:

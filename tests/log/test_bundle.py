@@ -112,6 +112,30 @@ def test_of_many_checkpoints_some_are_taken_evenly_and_the_largest_always() -> N
     assert {after - before for before, after in pairwise(chosen)} == {3, 4}
 
 
+def test_of_many_checkpoints_those_that_are_needed_are_taken() -> None:
+    many = list(range(1, 1_001))
+
+    chosen = choose_sizes(many, {7, 8, 5_000})
+    assert {7, 8, 1_000} <= set(chosen)
+    assert len(chosen) == MOST_CHECKPOINTS
+    assert choose_sizes([3, 1, 2], {2}) == [1, 2, 3]
+    assert choose_sizes(many, many) == many[-MOST_CHECKPOINTS:]
+
+
+def test_the_checkpoint_at_which_the_key_changed_is_not_left_out() -> None:
+    evidence = rotated()
+    change = max(evidence.notes)
+    while len(evidence.notes) < 2 * MOST_CHECKPOINTS:
+        evidence.chain.add("log.exported", upto=0)
+        evidence.keep_note()
+    evidence.chain.add("log.exported", upto=0)
+    parts = evidence.parts()
+    assert change not in choose_sizes(list(evidence.notes))
+
+    assert verdict(write_bundle(replace(parts, needed=frozenset({change}))), FIRST_POLICY)[0]
+    assert not verdict(write_bundle(parts), FIRST_POLICY)[0]
+
+
 def test_what_was_not_there_is_told() -> None:
     blinded, during = found(small_evidence()), found(small_evidence(), unblinded=True)
 
@@ -235,6 +259,9 @@ def test_a_policy_from_before_the_witnesses_is_told_to_be_another() -> None:
     assert "is not yours" not in found(evidence)["told"]
 
 
+FIRST_POLICY = small_evidence().policy
+
+
 def rotated() -> Evidence:
     """Return a trial whose log's key has changed."""
     evidence = small_evidence()
@@ -250,7 +277,7 @@ def rotated() -> Evidence:
 def test_a_changed_key_is_followed_from_the_old_policy() -> None:
     evidence = rotated()
 
-    good, said = verdict(evidence.bundle(), small_evidence().policy)
+    good, said = verdict(evidence.bundle(), FIRST_POLICY)
 
     assert good
     assert f"The log's key was changed; it is {NEW_LOG.verifier.vkey} now." in str(said)

@@ -18,6 +18,7 @@ from tests.support.bundle_attacks import (
     FULL,
     SMALL,
     Change,
+    Members,
     attacks,
     drop,
     edited,
@@ -258,3 +259,17 @@ def test_a_seed_is_combined_by_the_formula_of_the_vectors(seed_vector: dict[str,
         doc = seed_vector["doc"]
         found = hash_share(doc["design_sha256"], doc["ceremony"], party["id"], reveal)
         assert found == party["commitment"]
+
+
+@attacks(
+    (edited(SEED, reveals=[hex32("r")] * 3), "the reveal of dmc is not what dmc"),
+    (edited(SEED, seed=hex32("s")), "not the one that reveals and beacon give"),
+)
+def test_who_leaves_out_the_document_of_a_ceremony_hides_no_other_seed(
+    change: Change, rule: str
+) -> None:
+    def both(members: Members) -> None:
+        change(members)
+        del members[CEREMONY]
+
+    assert rule in refused(FULL, both)

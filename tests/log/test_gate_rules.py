@@ -131,6 +131,24 @@ def test_another_policy_ends_a_suspension(chain: Chain) -> None:
     assert not chain.state.gate_suspended_until
 
 
+@pytest.mark.parametrize("past", [NOON, "2026-01-02T10:30:00Z"])
+def test_a_clock_that_is_set_back_ends_a_suspension(chain: Chain, past: str) -> None:
+    chain.activate()
+    gate(chain)
+    chain.add("gate.suspended", until="2026-01-02T11:00:00Z", **HOLD)
+    chain.add("site.activated", at=past, site="S1")
+    chain.add(
+        "clock.corrected",
+        by=ADMINISTRATOR,
+        at="2026-01-02T10:00:00Z",
+        **{"from": past, "to": "2026-01-02T10:00:00Z"},
+    )
+    spent = chain.assign("e1", 0, 0)
+
+    assert spent.seq not in chain.state.ungated
+    chain.refuse("gate.resumed", "is not suspended")
+
+
 def drill(**changed: bool) -> dict[str, Any]:
     return {"list": 1, "root_equal": True, "blob_opened": True, "log_verified": True, **changed}
 

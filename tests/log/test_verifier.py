@@ -79,6 +79,19 @@ def test_receipts_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, *given[:-1])[0] == 1
 
 
+def test_what_a_terminal_would_obey_is_written_as_its_escape(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    origin = receipt().partition("\n\n")[2].partition("\n")[0]
+    Path("bad.receipt").write_text(receipt().replace(origin, "log\x9b31m\u202e"), "utf-8")
+
+    code, out = run(capsys, "--receipt", "bad.receipt", "--policy", "policy")
+
+    assert code == 1
+    assert "not log\\x9b31m\\u202e" in out
+    assert out.removesuffix("\n").isprintable()
+
+
 def test_a_policy_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     code, out = run(capsys, "good.zip", "--policy", "no.policy")
 

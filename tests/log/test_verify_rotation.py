@@ -105,11 +105,19 @@ def test_a_key_may_change_twice_and_each_vouches_for_the_next() -> None:
 
 
 def test_a_checkpoint_of_the_new_key_that_comes_before_its_voucher_is_compared_too() -> None:
-    assert verify_log(ROWS, [signed(5, NEW), signed(9, OLD)], FIRST).checkpoints_checked == 2
-    forged = rechained(ROWS, 4, 10)
-    for size in (5, 9):
-        with pytest.raises(SplitViewError):
-            verify_log(ROWS, [signed(size, NEW, rows=forged), signed(9, OLD)], FIRST)
+    assert verify_log(ROWS, [signed(3, NEW), signed(4, OLD)], FIRST).checkpoints_checked == 2
+    forged = rechained(ROWS, 2, 10)
+    with pytest.raises(SplitViewError):
+        verify_log(ROWS, [signed(3, NEW, rows=forged), signed(4, OLD)], FIRST)
+
+
+@pytest.mark.parametrize("size", [5, 9, 10])
+def test_the_old_key_signs_nothing_after_the_change(size: int) -> None:
+    for notes in ([signed(size, OLD)], [signed(4, OLD, NEW), signed(size, OLD), signed(10, NEW)]):
+        with pytest.raises(UnknownSignerError, match="was replaced by entry 3"):
+            verify_log(ROWS, notes, FIRST)
+    both = [signed(4, OLD, NEW), signed(size, OLD, NEW)]
+    assert verify_log(ROWS, both, FIRST).log_keys == (FIRST, NEW.verifier)
 
 
 def test_a_checkpoint_of_the_new_key_of_another_history_is_refused() -> None:

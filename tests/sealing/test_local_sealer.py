@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from alloc_service.errors import OriginError
+from alloc_service.errors import OriginError, ProtocolError
 from alloc_service.sealing.local import LocalSealer
 from alloc_service.sealing.sealer import Sealer, SlotToOpen
 from tests.support.sealed_trial import HOST, ORIGIN, SealedTrial, assigned_and_followed
@@ -37,6 +37,21 @@ def test_status_of_a_log_that_was_never_followed_is_empty_and_makes_no_file(
 
     assert (status.size, status.last, status.frozen) == (0, "", "")
     assert sorted(path.name for path in new_trial.anchors.iterdir()) == before
+
+
+def test_an_origin_that_anybody_names_leaves_no_file(active_trial: SealedTrial) -> None:
+    sealer, slot = active_trial.sealer, active_trial.hand.slot(0, 0)
+    before = sorted(path.name for path in active_trial.anchors.iterdir())
+
+    for number in range(20):
+        origin = ORIGIN.replace("/audit", f"-{number}/audit")
+        assert sealer.status(origin).size == 0
+        with pytest.raises(ProtocolError, match="was never followed here"):
+            sealer.open(origin, 1, "e", slot)
+        with pytest.raises(ProtocolError, match="was never followed here"):
+            sealer.follow(origin, 1, [b"{}"])
+
+    assert sorted(path.name for path in active_trial.anchors.iterdir()) == before
 
 
 def test_status_takes_no_lock(trial: SealedTrial) -> None:

@@ -16,6 +16,7 @@ from alloc_service.errors import (
     SeedTooEarlyError,
     UnknownRecordError,
 )
+from alloc_service.log.bundle import MOST_CHECKPOINTS
 from alloc_service.log.bundle_archive import read_members
 from alloc_service.log.bundle_check import verify_bundle
 from alloc_service.log.entry import read_entry
@@ -24,11 +25,14 @@ from alloc_service.log.policy import parse_policy
 from alloc_service.permissions import Action
 from alloc_service.sealing.escrow import EscrowedList, open_escrow
 from alloc_service.sealing.package import seal_list
-from alloc_service.services import accounts, audit, bundles, lists
+from alloc_service.services import accounts, audit, bundles, lists, witnesses
+from alloc_service.services.audit import LoggedActor
 from alloc_service.storage import evidence
+from tests.services.test_rotation import rotate
 from tests.support.bundles import WITNESSES
 from tests.support.chain import hex32
 from tests.support.installation import Installation
+from tests.support.witnesses import NAME, WitnessServer, set_gate
 
 SECRET = ("design.json", "openings.txt", "seed.json")
 
@@ -300,3 +304,48 @@ def test_the_document_of_the_ceremony_that_gave_a_seed_is_in_the_bundle(
         "List 1: design and seed give the very list that was sealed."
         in checked(staffed, opened).checked
     )
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_of_many_checkpoints_those_that_the_reader_needs_are_in_it(
+    active: Installation, witness: WitnessServer
+) -> None:
+    set_gate(active, witness, mode="follow")
+    witnesses.collect(active.deps, active.people["manager"], active.trial)
+    mine = bundles.read_policy(active.deps, active.trial)
+    rotate(active, signing=True)
+    for _ in range(2 * MOST_CHECKPOINTS):
+        with audit.writing(active.deps, active.trial) as tx:
+            log = audit.open_log(active.deps, tx, active.trial)
+            log.append("log.exported", LoggedActor("p-dmc", "XA01", "dmc"), {"upto": 0})
+
+    data = bundles.make_blinded(active.deps, active.people["dmc"], active.trial)
+
+    found = verify_bundle(data, parse_policy(mine))
+    assert any("A quorum of the policy has cosigned" in said for said in found.checked)
+    assert any("The log's key was changed" in said for said in found.told)
+    names = [name for name in read_members(data) if name.startswith("audit/checkpoints/")]
+    assert len(names) == MOST_CHECKPOINTS
+
+
+@pytest.mark.parametrize(
+    "forged", ["garbage", f"— {NAME} {'A' * 102}==", f"— nobody {'A' * 102}=="]
+)
+def test_a_cosignature_that_somebody_put_in_the_database_spoils_no_bundle(
+    active: Installation, witness: WitnessServer, forged: str
+) -> None:
+    set_gate(active, witness, mode="follow")
+    active.allocate("P-001")
+    witnesses.collect(active.deps, active.people["manager"], active.trial)
+    ((line,),) = active.ask("SELECT line FROM cosignature")
+    name, _, signature = line.rpartition(" ")
+    bad = f"{name} {signature[:8]}{'A' * 94}==\n" if NAME in forged else f"{forged}\n"
+    active.attack("UPDATE cosignature SET line = :bad", bad=bad)
+
+    data = bundles.make_blinded(active.deps, active.people["dmc"], active.trial)
+
+    with pytest.raises(BundleError, match="cosignatures of the policy's quorum"):
+        checked(active, data)
+    active.attack("UPDATE cosignature SET line = :line", line=line)
+    good = bundles.make_blinded(active.deps, active.people["dmc"], active.trial)
+    assert checked(active, good).size == len(active.entries())
