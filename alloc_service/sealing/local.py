@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from alloc_service.core.design import Design
 from alloc_service.core.generate import leaf_index
@@ -76,6 +77,7 @@ class LocalSealer:
         self._register.check(*keys.kids)
         self._registered: set[str] = set()
         self._anchors: dict[str, Anchor] = {}
+        self._asked_for: WeakValueDictionary[str, Anchor] = WeakValueDictionary()
         self._gates: dict[str, Gate] = {}
         self._tranche_keys: dict[tuple[str, str, str], TrancheKey] = {}
 
@@ -305,10 +307,16 @@ class LocalSealer:
         return known
 
     def _anchor(self, origin: str) -> Anchor:
+        """Return an anchor; of a trial that was never followed only for as long as it is used.
+
+        Anybody may ask for any name, and what nobody uses any more must cost nothing.
+        """
         found = self._anchors.get(origin)
         if found is None:
             require_origin(origin)
-            found = self._anchors.setdefault(origin, Anchor(self._directory, origin))
+            found = self._asked_for.setdefault(origin, Anchor(self._directory, origin))
+            if self._is_registered(origin):
+                found = self._anchors.setdefault(origin, found)
         return found
 
     def _is_registered(self, origin: str) -> bool:

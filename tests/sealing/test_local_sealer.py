@@ -1,6 +1,7 @@
 """The sealer as the service asks it: what it tells, and what it keeps to itself."""
 
 import fcntl
+import gc
 import inspect
 import pickle
 import shutil
@@ -8,6 +9,7 @@ import shutil
 import pytest
 
 from alloc_service.errors import OriginError, ProtocolError
+from alloc_service.sealing.anchor import Anchor
 from alloc_service.sealing.local import LocalSealer
 from alloc_service.sealing.sealer import Sealer, SlotToOpen
 from tests.support.sealed_trial import HOST, ORIGIN, SealedTrial, assigned_and_followed
@@ -52,6 +54,21 @@ def test_an_origin_that_anybody_names_leaves_no_file(active_trial: SealedTrial) 
             sealer.follow(origin, 1, [b"{}"])
 
     assert sorted(path.name for path in active_trial.anchors.iterdir()) == before
+
+
+def test_an_origin_that_anybody_names_leaves_nothing_in_memory(active_trial: SealedTrial) -> None:
+    def count() -> int:
+        gc.collect()
+        return sum(isinstance(known, Anchor) for known in gc.get_objects())
+
+    before = count()
+    for number in range(20):
+        origin = ORIGIN.replace("/audit", f"-{number}/audit")
+        assert active_trial.sealer.status(origin).size == 0
+        with pytest.raises(ProtocolError):
+            active_trial.sealer.follow(origin, 1, active_trial.log.entries)
+
+    assert count() == before
 
 
 def test_status_takes_no_lock(trial: SealedTrial) -> None:
