@@ -105,6 +105,9 @@ def freeze(deps: Deps, person: Person, design: Design, keys: Keys) -> str:
 def open_another(deps: Deps, person: Person, trial_id: str, number: int, keys: Keys) -> str:
     """Open another ceremony for a frozen design, after the one before was dropped.
 
+    One to which nobody is committed is in no log, and need not be dropped: it was opened with
+    wrong keys, perhaps.
+
     Raises:
         NotAllowedError: The person is no statistician of this trial now.
         UnknownRecordError: No design was frozen for this list.
@@ -119,8 +122,8 @@ def open_another(deps: Deps, person: Person, trial_id: str, number: int, keys: K
         if log.state.lists[number].root:
             raise CeremonyError(rule=f"list {number} is sealed")
         for other in queries.list_ceremonies(tx, trial_id):
-            dropped = log.state.ceremonies.get(other.ceremony, Ceremony(number)).aborted
-            if other.list_number == number and not dropped:
+            begun = log.state.ceremonies.get(other.ceremony)
+            if other.list_number == number and begun is not None and not begun.aborted:
                 raise CeremonyError(rule=f"ceremony {other.ceremony} of this list still runs")
         return _add_record(deps, tx, trial_id, number, checked)
 

@@ -412,6 +412,24 @@ def test_another_ceremony_is_opened_once_the_one_before_was_dropped(held: Held) 
     assert held.id.startswith("list-1/ceremony-2-")
 
 
+def test_a_ceremony_with_wrong_keys_gives_way_while_nobody_is_committed(held: Held) -> None:
+    held.freeze()
+    first = held.id
+
+    held.open_another().commit().deposit().announce().reveal()
+
+    assert held.id.startswith("list-1/ceremony-2-")
+    with pytest.raises(RuleError, match="is still running"):
+        ceremonies.commit(
+            held.installation.deps,
+            held.installation.people["dmc"],
+            held.installation.trial,
+            first,
+            party="late",
+            commitment="ab" * 32,
+        )
+
+
 def test_a_ceremony_is_opened_for_a_frozen_list_that_is_not_sealed(held: Held) -> None:
     with pytest.raises(UnknownRecordError, match="frozen design"):
         held.open_another()
