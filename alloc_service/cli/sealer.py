@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from alloc_service.cli import files, rotating, screen, sealing_host
+from alloc_service.cli import bundles, files, rotating, screen, sealing_host
 from alloc_service.cli.command import as_json, command, refuse
 from alloc_service.cli.opening import open_service
 from alloc_service.cli.people import Claim, acts_as, sign_in, with_second
@@ -110,6 +110,7 @@ for _command in (
     sealing_host.accept,
     sealing_host.design,
     sealing_host.reseal,
+    bundles.bundle_on_host,
     rotating.rotate,
 ):
     sealer_command.add_command(_command)
