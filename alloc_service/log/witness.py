@@ -25,6 +25,7 @@ from alloc_service.errors import (
     NoteError,
     RefusalError,
     TreeError,
+    UnknownSignerError,
     WitnessConflictError,
     WitnessOriginError,
     WitnessProofError,
@@ -45,6 +46,13 @@ LONGEST_REQUEST: Final = 65_536
 LONGEST_PROOF: Final = 63
 PLAIN: Final = "text/plain; charset=utf-8"
 SIZE: Final = "text/x.tlog.size"
+
+# Said by whoever keeps the witness to whoever asks, and by `alloc witness cosign` to the former.
+_OTHER_KEY: Final = (
+    "the checkpoint of {origin} is signed by no key of it that this witness knows now. Where the "
+    "service has changed the log's key, whoever keeps this witness is told the new one by two "
+    "people, compares the two, and runs `alloc witness add-log FOLDER VKEY --changed`"
+)
 
 _OLD = re.compile(r"old (0|[1-9][0-9]{0,15})", re.ASCII)
 _STATUS: Final[Mapping[type[RefusalError], int]] = {
@@ -145,6 +153,8 @@ def judge(request: AddCheckpoint, log: Verifier, seen: Seen) -> Checkpoint:
     """
     try:
         checkpoint = open_checkpoint(request.note, log)
+    except UnknownSignerError:
+        raise WitnessSignatureError(rule=_OTHER_KEY.format(origin=log.name)) from None
     except NoteError as error:
         raise WitnessSignatureError(rule=error.facts["rule"]) from None
     if request.old != seen.size:
