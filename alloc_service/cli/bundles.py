@@ -16,7 +16,7 @@ from alloc_service.cli.source import FILE, Source
 from alloc_service.log.bundle import read_verifier
 from alloc_service.log.bundle_check import verify_bundle
 from alloc_service.log.evidence import EvidenceReport
-from alloc_service.log.policy import parse_policy
+from alloc_service.log.policy import Policy, parse_policy
 from alloc_service.sealing.escrow import EscrowedList
 from alloc_service.services import bundles
 from alloc_service.services.deps import Deps
@@ -156,15 +156,22 @@ def _write_unblinded(
     screen.warn("this file shows what was allocated. Keep it from everybody who must not know.")
 
 
+def read_policy(path: Path) -> Policy:
+    """Return the policy in a file."""
+    text = files.read_text(path)
+    with files.naming(path):
+        return parse_policy(text)
+
+
 def check_bundle(bundle: Path, policy: Path) -> EvidenceReport:
     """Return what was found in a good bundle.
 
     Raises:
         RefusalError: The first thing that is wrong.
     """
-    trusted = parse_policy(files.read_text(policy))
+    trusted = read_policy(policy)
     data = files.read_file(bundle, LARGEST_BUNDLE)
-    with waiting("Verifying the bundle"):
+    with waiting("Verifying the bundle"), files.naming(bundle):
         return verify_bundle(data, trusted, read_verifier())
 
 

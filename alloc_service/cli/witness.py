@@ -168,6 +168,7 @@ def cosign(folder: Path, request: Path, out: Path, passphrase_fd: int | None) ->
         screen.good("Cosigned, and kept. Carry the response back.")
         return
     screen.complain(_explain(answer.status, answer.body.strip()))
+    screen.hint(f"The request is {request}.")
     refuse()
 
 

@@ -39,6 +39,7 @@ from alloc_service.log.note import (
     encode_base64,
     join_note,
     open_checkpoint,
+    require_plain,
     split_note,
 )
 
@@ -122,15 +123,18 @@ class AddCheckpoint:
         if len(data) > LONGEST_REQUEST:
             raise WitnessRequestError(rule=f"it is longer than {LONGEST_REQUEST:,} bytes")
         try:
-            head, _, note = data.decode("utf-8").partition("\n\n")
+            text = data.decode("utf-8")
+            require_plain(text)
+            head, _, note = text.partition("\n\n")
             first, *lines = head.split("\n")
             old = _OLD.fullmatch(first)
             if old is None:
-                raise WitnessRequestError(rule="its first line is `old` and a size")
+                raise WitnessRequestError(rule="line 1: it must be `old` and a size")
             request = cls(int(old[1]), _read_proof(lines), note)
-            checkpoint = request.checkpoint
-        except UnicodeDecodeError:
-            raise WitnessRequestError(rule="it is no text in UTF-8") from None
+            checkpoint = _read_checkpoint(request, head.count("\n") + 3)
+        except UnicodeDecodeError as error:
+            rule = f"it must be text in UTF-8, and byte {error.start} is none"
+            raise WitnessRequestError(rule=rule) from None
         except NoteError as error:
             raise WitnessRequestError(rule=error.facts["rule"]) from None
         if request.old > checkpoint.size:
@@ -195,6 +199,14 @@ def answer_refusal(error: RefusalError) -> Answer:
 
 def _is_of(log: Verifier, name: str, signed: bytes) -> bool:
     return (name, signed[:4]) == (log.name, log.key_id)
+
+
+def _read_checkpoint(request: AddCheckpoint, line: int) -> Checkpoint:
+    try:
+        return request.checkpoint
+    except NoteError as error:
+        rule = f"its checkpoint, from line {line} on: {error.facts['rule']}"
+        raise WitnessRequestError(rule=rule) from None
 
 
 def _read_proof(lines: list[str]) -> tuple[bytes, ...]:

@@ -107,9 +107,11 @@ def open_key(path: Path, passphrase: str | None = None) -> Witness:
     if protected:
         data = _unlock(path / PROTECTED_KEY, data, passphrase)
     private = _from_pem(data)
-    if private is None or Witness(public.name, private).verifier != public:
-        rule = f"the key is not the one that {VKEY} names"
-        raise _fault(path, rule, _PUT_BACK)
+    name = path / (PROTECTED_KEY if protected else KEY)
+    if private is None:
+        raise _fault(name, "this is no Ed25519 key as PKCS#8 in PEM", _PUT_BACK)
+    if Witness(public.name, private).verifier != public:
+        raise _fault(name, f"the key is not the one that {VKEY} names", _PUT_BACK)
     return Witness(public.name, private)
 
 
@@ -206,6 +208,8 @@ def _read_public(folder: KeyFolder) -> Verifier:
 def _read_policy(folder: KeyFolder) -> dict[str, tuple[Verifier, ...]]:
     """Return the logs' keys in a policy file; its other lines are not for a witness."""
     data = folder.read(POLICY, _LONGEST_POLICY)
+    if len(data) > _LONGEST_POLICY:
+        raise _fault(folder.path / POLICY, f"it is larger than {_LONGEST_POLICY:,} bytes", _MEND)
     try:
         lines = [line.split() for line in data.decode("utf-8").splitlines()]
         found = [Verifier.parse(words[1]) for words in lines if words[:1] == ["log"] and words[1:]]

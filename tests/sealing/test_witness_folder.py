@@ -143,7 +143,7 @@ def test_a_key_file_that_holds_no_key_is_refused(folder: Path, data: bytes) -> N
     create_witness(folder, NAME)
     (folder / KEY).write_bytes(data)
 
-    with pytest.raises(WitnessFolderError, match="not the one"):
+    with pytest.raises(WitnessFolderError, match=r"witness\.key: this is no Ed25519 key"):
         open_key(folder)
 
 
