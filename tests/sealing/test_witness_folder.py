@@ -242,6 +242,15 @@ def test_a_policy_that_is_none_is_refused(folder: Path, text: str) -> None:
         read_logs(folder)
 
 
+def test_a_policy_that_is_too_large_is_refused_and_not_cut(folder: Path) -> None:
+    make_witness(folder, LOG.key)
+    with (folder / POLICY).open("ab") as file:
+        file.write(b"# ours\n" * 2**18)
+
+    with pytest.raises(WitnessFolderError, match=r"policy\.txt: it is larger than 1,048,576 bytes"):
+        read_logs(folder)
+
+
 def test_what_the_system_refuses_is_a_refusal(folder: Path) -> None:
     make_witness(folder)
     (folder / POLICY).unlink()
