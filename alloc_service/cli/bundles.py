@@ -1,5 +1,7 @@
 """`alloc log bundle` and `alloc log policy`: what an auditor takes away, and has from the start."""
 
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -9,14 +11,54 @@ from alloc_service.cli.command import command
 from alloc_service.cli.opening import open_service
 from alloc_service.cli.people import Claim, acts_as, sign_in
 from alloc_service.cli.progress import waiting
+from alloc_service.cli.sealing_host import open_here
 from alloc_service.cli.source import FILE, Source
 from alloc_service.log.bundle import read_verifier
 from alloc_service.log.bundle_check import verify_bundle
 from alloc_service.log.evidence import EvidenceReport
-from alloc_service.log.policy import parse_policy
+from alloc_service.log.policy import Policy, parse_policy
+from alloc_service.sealing.escrow import EscrowedList
 from alloc_service.services import bundles
+from alloc_service.services.deps import Deps
 
 LARGEST_BUNDLE = 2**31
+
+_OUT = click.option(
+    "--out",
+    required=True,
+    type=FILE,
+    metavar="FILE",
+    help="The ZIP file to write; nothing may lie there yet.  Example: --out evidence.zip",
+)
+
+
+def _with_escrows(function: Callable[..., None]) -> Callable[..., None]:
+    """Add `--escrow` and `--identity` to a command, which gets them as a tuple each."""
+
+    @click.option(
+        "--escrow",
+        "escrows",
+        type=FILE,
+        metavar="FILE",
+        multiple=True,
+        help="After the trial is closed, in an unblinded bundle: a list's escrow file, so that "
+        "its design and seed are in it; once for each list.  "
+        "Example: --escrow seed.archive+dmc.age",
+    )
+    @click.option(
+        "--identity",
+        "identities",
+        type=FILE,
+        metavar="FILE",
+        multiple=True,
+        help="With --escrow, twice: the identity files of its two custodians.  "
+        "Example: --identity archive.key --identity dmc.key",
+    )
+    @functools.wraps(function)
+    def wrapped(*args: object, **kwargs: object) -> None:
+        function(*args, **kwargs)
+
+    return wrapped
 
 
 @command(
@@ -25,37 +67,14 @@ LARGEST_BUNDLE = 2**31
     "python3 verify_bundle.py evidence.zip --policy NCT01728727.policy",
 )
 @click.argument("trial")
-@click.option(
-    "--out",
-    required=True,
-    type=FILE,
-    metavar="FILE",
-    help="The ZIP file to write; nothing may lie there yet.  Example: --out evidence.zip",
-)
+@_OUT
 @click.option(
     "--unblinded",
     is_flag=True,
     help="With the openings of the slots that were spent, for the data monitoring committee and "
     "the statisticians, who get the designs too; each look is logged.",
 )
-@click.option(
-    "--escrow",
-    "escrows",
-    type=FILE,
-    metavar="FILE",
-    multiple=True,
-    help="After the trial is closed, with --unblinded: a list's escrow file, so that its design "
-    "and seed are in the bundle; once for each list.  Example: --escrow seed.archive+dmc.age",
-)
-@click.option(
-    "--identity",
-    "identities",
-    type=FILE,
-    metavar="FILE",
-    multiple=True,
-    help="With --escrow, twice: the identity files of its two custodians.  "
-    "Example: --identity archive.key --identity dmc.key",
-)
+@_with_escrows
 @acts_as
 def bundle(
     *,
@@ -75,19 +94,33 @@ def bundle(
     if escrows and not unblinded:
         raise click.UsageError("--escrow goes with --unblinded.")
     files.require_free(out)
-    escrowed = [Source(None, None, escrow, identities).read() for escrow in escrows]
+    if unblinded:
+        _write_unblinded(open_service, trial, out, _read_escrows(escrows, identities), claim)
+        return
     deps = open_service()
     person = sign_in(deps, claim)
     with waiting("Making the bundle"):
-        if unblinded:
-            data = bundles.make_unblinded(deps, person, trial, escrowed)
-        else:
-            data = bundles.make_blinded(deps, person, trial)
+        data = bundles.make_blinded(deps, person, trial)
     files.write_file(out, data)
     screen.banner(trial)
     screen.say(str(out))
-    if unblinded:
-        screen.warn("this file shows what was allocated. Keep it from everybody who must not know.")
+
+
+@command("bundle", "alloc sealer bundle NCT01728727 --out evidence.zip --as chen.yu")
+@click.argument("trial")
+@_OUT
+@_with_escrows
+@acts_as
+def bundle_on_host(
+    *, trial: str, out: Path, escrows: tuple[Path, ...], identities: tuple[Path, ...], claim: Claim
+) -> None:
+    """Write an unblinded bundle with its designs, where the sealer is a process of its own.
+
+    As `alloc log bundle --unblinded`, on the sealer's host: there alone a design is opened. You
+    are a statistician of the trial, and each look is logged.
+    """
+    files.require_free(out)
+    _write_unblinded(open_here, trial, out, _read_escrows(escrows, identities), claim)
 
 
 @command("policy", "alloc log policy NCT01728727 > NCT01728727.policy")
@@ -102,15 +135,43 @@ def policy(trial: str) -> None:
     screen.say(bundles.read_policy(open_service(), trial).removesuffix("\n"))
 
 
+def _read_escrows(escrows: Sequence[Path], identities: tuple[Path, ...]) -> list[EscrowedList]:
+    return [Source(None, None, escrow, identities).read() for escrow in escrows]
+
+
+def _write_unblinded(
+    open_deps: Callable[[], Deps],
+    trial: str,
+    out: Path,
+    escrowed: Sequence[EscrowedList],
+    claim: Claim,
+) -> None:
+    deps = open_deps()
+    person = sign_in(deps, claim)
+    with waiting("Making the bundle"):
+        data = bundles.make_unblinded(deps, person, trial, escrowed)
+    files.write_file(out, data)
+    screen.banner(trial)
+    screen.say(str(out))
+    screen.warn("this file shows what was allocated. Keep it from everybody who must not know.")
+
+
+def read_policy(path: Path) -> Policy:
+    """Return the policy in a file."""
+    text = files.read_text(path)
+    with files.naming(path):
+        return parse_policy(text)
+
+
 def check_bundle(bundle: Path, policy: Path) -> EvidenceReport:
     """Return what was found in a good bundle.
 
     Raises:
         RefusalError: The first thing that is wrong.
     """
-    trusted = parse_policy(files.read_text(policy))
+    trusted = read_policy(policy)
     data = files.read_file(bundle, LARGEST_BUNDLE)
-    with waiting("Verifying the bundle"):
+    with waiting("Verifying the bundle"), files.naming(bundle):
         return verify_bundle(data, trusted, read_verifier())
 
 

@@ -24,7 +24,7 @@ from alloc_service.cli.custodians import (
 from alloc_service.cli.opening import open_service
 from alloc_service.cli.people import Claim, acts_as, sign_in
 from alloc_service.cli.progress import waiting
-from alloc_service.cli.source import FILE, read_design
+from alloc_service.cli.source import FILE, read_design, read_identity
 from alloc_service.cli.trial import TEST_HELP, read_definition
 from alloc_service.core.canon import Json
 from alloc_service.core.ceremony import Beacon, Drand, PublicString
@@ -247,7 +247,7 @@ def finish(
         OwnShare.from_bytes(files.read_file(path, shares.LONGEST_FILE), path.name)
         for path in opened
     )
-    opening = Opening(files.read_text(identity, shares.LONGEST_FILE), deposits)
+    opening = Opening(read_identity(identity), deposits)
     frozen = None if design is None else read_design(design)
     deps = open_service()
     person = sign_in(deps, claim)

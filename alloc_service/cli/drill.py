@@ -12,6 +12,7 @@ from alloc_service.cli.people import FD, Claim, acts_as, read_line, sign_in, wit
 from alloc_service.cli.progress import waiting
 from alloc_service.cli.source import FILE, Source
 from alloc_service.core.canon import Json
+from alloc_service.log.policy import parse_policy
 from alloc_service.log.verify import VerifiedLog
 from alloc_service.sealing.keys import ServerKeys, load_keys
 from alloc_service.services import drills
@@ -89,6 +90,8 @@ def run_drill(
     """
     files.require_free(out)
     known = files.read_text(policy)
+    with files.naming(policy):
+        parse_policy(known)
     passphrase = None
     if passphrase_fd is not None:
         passphrase = read_line(passphrase_fd, "--passphrase-fd N")
@@ -129,7 +132,9 @@ def run_drill(
 @with_second
 def log_drill(trial: str, file: Path, claim: Claim, second: Claim) -> None:
     """Log what came out of a drill, well or not; the two who held it do this together."""
-    drill = Drill.from_bytes(files.read_file(file))
+    data = files.read_file(file)
+    with files.naming(file):
+        drill = Drill.from_bytes(data)
     deps = open_service()
     people = TwoPeople(sign_in(deps, claim), sign_in(deps, second))
     entry = drills.log_drill(deps, people, trial, drill)

@@ -1,12 +1,17 @@
 """Files that are handed in, and files that are written: never over another one."""
 
+import codecs
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from alloc_service.errors import InputFileError, OutputFileError
+from alloc_service.errors import InputFileError, OutputFileError, RefusalError
 
 LARGEST_INPUT = 1_048_576
 PRIVATE = 0o600
+
+_MARK = codecs.BOM_UTF8
 
 
 def read_file(path: Path, most: int = LARGEST_INPUT) -> bytes:
@@ -29,12 +34,35 @@ def read_text(path: Path, most: int = LARGEST_INPUT) -> str:
     """Return the text of a file that was handed in.
 
     Raises:
-        InputFileError: It cannot be read, or is no text in UTF-8.
+        InputFileError: It cannot be read, or is no text in UTF-8; the text names the first byte
+            that is wrong, from 0, and never what stands there.
     """
+    data = read_file(path, most)
+    if data.startswith(_MARK):
+        rule = "at byte 0 it begins with a byte order mark: save it as UTF-8 without one"
+        raise InputFileError(path=path, rule=rule)
+    at = -1
     try:
-        return read_file(path, most).decode("utf-8")
-    except UnicodeDecodeError:
-        raise InputFileError(path=path, rule="it must be text in UTF-8") from None
+        text = data.decode("utf-8")
+        at = len(text.partition("\0")[0].encode()) if "\0" in text else -1
+    except UnicodeDecodeError as error:
+        at = error.start
+    if at >= 0:
+        line = data.count(b"\n", 0, at) + 1
+        rule = f"it must be text in UTF-8, and byte {at}, in line {line}, is none"
+        raise InputFileError(path=path, rule=rule)
+    return text
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Add a file's name to a refusal of what it holds, where the refusal does not say it."""
+    try:
+        yield
+    except RefusalError as error:
+        if path.name not in str(error):
+            error.add_note(f"It is in {path}.")
+        raise
 
 
 def require_free(path: Path) -> None:

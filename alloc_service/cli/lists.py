@@ -39,7 +39,7 @@ def import_(package: Path, claim: Claim) -> None:
 
     PACKAGE is the file that `alloc list generate --offline` wrote. It holds no seed.
     """
-    with waiting("Reading the package"):
+    with waiting("Reading the package"), files.naming(package):
         sealed = read_package(package)
     deps = open_service()
     person = sign_in(deps, claim)

@@ -188,13 +188,15 @@ def correct_clock(trial: str, claim: Claim) -> None:
 
 
 def _verify_export(folder: Path, key: str | None) -> VerificationReport:
-    if key is None:
-        key = files.read_text(folder / KEY).strip()
+    if key is not None:
+        log_key = Verifier.parse(key)
+    else:
+        with files.naming(folder / KEY):
+            log_key = Verifier.parse(files.read_text(folder / KEY).strip())
         screen.warn(
             f"the key is taken from {folder / KEY}, so this tells nothing about who made the "
             f"export. Take --key from another source."
         )
-    log_key = Verifier.parse(key)
     checkpoint = files.read_text(folder / CHECKPOINT)
     entries = files.read_file(folder / ENTRIES, LARGEST_EXPORT)
     with waiting("Verifying the export"):

@@ -228,7 +228,9 @@ def take(trial: str, response: Path, claim: Claim) -> None:
     """Take the response that was carried back from a witness."""
     note = files.read_text(response, LONGEST_REQUEST)
     deps = open_service()
-    size, names = witnesses.take_response(deps, sign_in(deps, claim), trial, note)
+    person = sign_in(deps, claim)
+    with files.naming(response):
+        size, names = witnesses.take_response(deps, person, trial, note)
     screen.banner(trial)
     screen.good(f"{', '.join(names)} confirmed the log of {trial} up to entry {size - 1}.")
 

@@ -83,8 +83,9 @@ def check(
     """
     known = [Verifier.parse(witness) for witness in witnesses]
     sealed = _read_list(root, slots)
-    text = files.read_text(file, _LONGEST)
-    found = check_receipt(text, Verifier.parse(key), known, _read_leaf(leaf), sealed)
+    text, log, given = files.read_text(file, _LONGEST), Verifier.parse(key), _read_leaf(leaf)
+    with files.naming(file):
+        found = check_receipt(text, log, known, given, sealed)
     if as_json:
         screen.emit(
             {

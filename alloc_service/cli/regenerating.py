@@ -202,7 +202,9 @@ def _require_ceremony(path: Path, secret: EscrowedList) -> CeremonyDocument:
     Raises:
         CeremonyError: Design, shares, beacon or seed are not the ceremony's; a party is named.
     """
-    document = CeremonyDocument.from_bytes(files.read_file(path))
+    data = files.read_file(path)
+    with files.naming(path):
+        document = CeremonyDocument.from_bytes(data)
     if document.design_sha256 != secret.design.sha256:
         raise CeremonyError(rule="the ceremony was held for another design")
     if len(secret.reveals) != len(document.parties):
@@ -243,7 +245,7 @@ def _compare_with_database(generated: GeneratedList, trial: str, claim: Claim) -
 
 def _check_file(path: Path, generated: GeneratedList) -> None:
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, files.naming(path):
             check_csv(file, generated)
     except OSError as error:
         rule = (error.strerror or "it cannot be read").lower()

@@ -68,4 +68,10 @@ def _tell(made: Rotation, kind: str) -> None:
             f"list {number} of {trial} has a sealing whose key is lost: where it is the last one, "
             "two custodians seal the list again with `alloc sealer reseal`."
         )
+    if kind == "signing":
+        screen.paragraph(
+            "Tell it to whoever keeps a witness of these trials (`alloc status --json`): each "
+            "runs `alloc witness add-log FOLDER VKEY --changed`. Until then it signs nothing, and "
+            "behind a gate nothing opens."
+        )
     screen.say("Start the sealer and the pages again, and copy the keys to their backup.")

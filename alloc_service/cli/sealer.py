@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
-from alloc_service.cli import files, rotating, screen, sealing_host
+from alloc_service.cli import bundles, files, rotating, screen, sealing_host
 from alloc_service.cli.command import as_json, command, refuse
 from alloc_service.cli.opening import open_service
 from alloc_service.cli.people import Claim, acts_as, sign_in, with_second
 from alloc_service.cli.progress import waiting
 from alloc_service.cli.status import trial_to_json
 from alloc_service.errors import UnknownRecordError
+from alloc_service.log.note import split_note
 from alloc_service.log.witness import LONGEST_REQUEST
 from alloc_service.services import audit, recovery
 from alloc_service.services.installation import TrialStatus, service_status
@@ -90,7 +91,7 @@ def recover(
     word for word; what stood in their place is kept as evidence. Nothing that was seen is undone,
     and nothing that a witness of the trial has seen is gone below.
     """
-    notes = [files.read_text(path, LONGEST_REQUEST) for path in seen]
+    notes = [_read_note(path) for path in seen]
     deps = sealing_host.open_here()
     people = TwoPeople(sign_in(deps, claim), sign_in(deps, second))
     with waiting("Recovering the log"):
@@ -110,9 +111,18 @@ for _command in (
     sealing_host.accept,
     sealing_host.design,
     sealing_host.reseal,
+    bundles.bundle_on_host,
     rotating.rotate,
 ):
     sealer_command.add_command(_command)
+
+
+def _read_note(path: Path) -> str:
+    """Return a note that stands in a file, which may be of any log and signed by anybody."""
+    text = files.read_text(path, LONGEST_REQUEST)
+    with files.naming(path):
+        split_note(text)
+    return text
 
 
 def _show(item: TrialStatus) -> None:

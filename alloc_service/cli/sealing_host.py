@@ -5,11 +5,13 @@ whatever ALLOC_SEALER_SOCKET says. A passphrase is typed without echo, read from
 from ALLOC_PASSPHRASE_FILE; it is never an argument.
 """
 
+import contextlib
 import os
 import pwd
 import signal
 import sys
-from collections.abc import Callable
+import termios
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -22,9 +24,10 @@ from alloc_service.cli.command import command
 from alloc_service.cli.opening import started
 from alloc_service.cli.people import FD, Claim, acts_as, at_terminal, read_line, sign_in
 from alloc_service.cli.progress import waiting
+from alloc_service.cli.refusals import show_refusal
 from alloc_service.cli.source import Source, from_source, read_root
 from alloc_service.config import Settings
-from alloc_service.errors import ConfigError, KeysPassphraseError
+from alloc_service.errors import ConfigError, KeysPassphraseError, RefusalError
 from alloc_service.sealing.keys import ServerKeys, are_protected, load_keys
 from alloc_service.sealing.local import LocalSealer
 from alloc_service.sealing.memory import keep_to_itself
@@ -95,7 +98,7 @@ def serve(user: str) -> None:
     sealer = None if locked else unlock(given)
     server = SealerServer(path, served, unlock=unlock, sealer=sealer, report=screen.complain)
     signal.signal(signal.SIGTERM, _stop)
-    try:
+    with contextlib.closing(server), _echoing_again():
         screen.say(f"The sealer listens at {path} for user id {served}.")
         if locked:
             screen.warn("It is locked: `alloc sealer unlock` gives it the passphrase.")
@@ -103,8 +106,6 @@ def serve(user: str) -> None:
         if locked and at_terminal():
             server.unlock_while_serving(_ask_at_terminal)
         server.serve()
-    finally:
-        server.close()
 
 
 @command("unlock", "alloc sealer unlock")
@@ -223,14 +224,35 @@ def _open_sealer(settings: Settings, passphrase: str | None) -> LocalSealer:
 
 
 def _ask_at_terminal(unlock: Callable[[str], None]) -> None:
+    """Ask until the passphrase is right, or until asking is of no more use; then say what is."""
     while True:
         try:
             unlock(str(click.prompt(_PROMPT, hide_input=True, err=True)))
         except KeysPassphraseError as error:
-            screen.complain(str(error))
+            show_refusal(error)
+            continue
+        except RefusalError as error:
+            show_refusal(error)
+        except click.Abort:
+            screen.say("")
         else:
             screen.good("The sealer is unlocked.")
             return
+        screen.warn("It stays locked: `alloc sealer unlock` gives it the passphrase.")
+        return
+
+
+@contextlib.contextmanager
+def _echoing_again() -> Iterator[None]:
+    """Leave the terminal as it was, also where the program ends while a passphrase is asked for."""
+    if not at_terminal():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
 
 
 def _flush() -> None:

@@ -14,11 +14,13 @@ from alloc_service.cli import files
 from alloc_service.core.design import Design
 from alloc_service.core.seed import Seed
 from alloc_service.errors import EscrowError
+from alloc_service.sealing import age
 from alloc_service.sealing.envelope import HEX32
 from alloc_service.sealing.escrow import EscrowedList, open_escrow
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 _LONGEST_SEED = 1_024
+_LONGEST_IDENTITY = 65_536
 _OUTER = "outer layer"  # as the refusal of an escrow file names the layer of the first custodian
 
 
@@ -54,9 +56,9 @@ class Source:
         """
         match self:
             case Source(Path() as design, Path() as seed, None, ()):
-                return EscrowedList(read_design(design), Seed(read_seed_text(seed)))
+                return EscrowedList(read_design(design), read_seed(seed))
             case Source(None, None, Path() as escrow, (first, second)):
-                return _open(escrow, files.read_text(first), files.read_text(second))
+                return _open(escrow, read_identity(first), read_identity(second))
         raise click.UsageError(
             "Give --design and --seed-file, or --escrow with --identity twice, and not both."
         )
@@ -109,12 +111,32 @@ def from_source(function: Callable[..., None]) -> Callable[..., None]:
 
 def read_design(path: Path) -> Design:
     """Return the design of a document file; a line end after it is taken as an editor's."""
-    return Design.from_bytes(files.read_file(path).removesuffix(b"\n"))
+    data = files.read_file(path).removesuffix(b"\n")
+    with files.naming(path):
+        return Design.from_bytes(data)
+
+
+def read_seed(path: Path) -> Seed:
+    """Return the seed in a file."""
+    with files.naming(path):
+        return Seed(read_seed_text(path))
 
 
 def read_seed_text(path: Path) -> str:
     """Return what stands in a seed's file, without the white space around it."""
     return files.read_text(path, _LONGEST_SEED).strip()
+
+
+def read_identity(path: Path) -> str:
+    """Return the age identity in a file, as `age-keygen` writes it.
+
+    Raises:
+        InputFileError: It cannot be read, or is no text.
+        AgeError: It holds none, or more than one; a note names the file.
+    """
+    text = files.read_text(path, _LONGEST_IDENTITY)
+    with files.naming(path):
+        return age.read_identity(text)
 
 
 def read_root(text: str) -> str:

@@ -85,15 +85,26 @@ def init(
 
 @command(
     "add-log",
-    "alloc witness add-log /srv/witness 'rac.example.org/NCT01728727/audit+c4c5a2d4+AYdt8Q…'",
+    "alloc witness add-log /srv/witness 'rac.example.org/NCT01728727/audit+c4c5a2d4+AYdt8Q…'\n"
+    "alloc witness add-log /srv/witness 'rac.example.org/NCT01728727/audit+…' --changed",
     witness_command,
 )
 @folder_of_witness
 @click.argument("vkey")
-def add(folder: Path, vkey: str) -> None:
-    """Cosign one more log, named by its public key."""
+@click.option(
+    "--changed",
+    is_flag=True,
+    help="The service has changed the key of a log that is followed: from now on cosign what this "
+    "key has signed, and nothing that the older one signs.",
+)
+def add(folder: Path, vkey: str, changed: bool) -> None:
+    """Cosign one more log, named by its public key; or the same one under its new key.
+
+    Take the line from two people and compare. What this witness has seen is not forgotten: under
+    a new key too it signs only what continues it. A witness that is serving need not be stopped.
+    """
     log = Verifier.parse(vkey)
-    add_log(folder, log)
+    add_log(folder, log, changed=changed)
     screen.good(f"This witness follows {log.name}.")
 
 
@@ -157,6 +168,7 @@ def cosign(folder: Path, request: Path, out: Path, passphrase_fd: int | None) ->
         screen.good("Cosigned, and kept. Carry the response back.")
         return
     screen.complain(_explain(answer.status, answer.body.strip()))
+    screen.hint(f"The request is {request}.")
     refuse()
 
 

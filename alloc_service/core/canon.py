@@ -48,8 +48,9 @@ def parse_canonical(data: bytes, where: str = "document") -> Json:
     # and what could be nested too deep: how deep Python itself reads depends on its version.
     if not data.isascii() or data.count(b"[") + data.count(b"{") > DEEPEST_NESTING:
         _check(value, where, 0)
-    if _write(value, where) != data:
-        raise CanonError(where=where, rule="these bytes are not the canonical spelling")
+    if (wanted := _write(value, where)) != data:
+        at = f"at byte {_first_difference(wanted, data)}"
+        raise CanonError(where=where, rule=f"{at} it leaves the canonical spelling", at=at)
     return value
 
 
@@ -86,9 +87,20 @@ _ENCODER = json.JSONEncoder(
 def _read(data: bytes, where: str) -> Json:
     try:
         return cast("Json", _DECODER.decode(data.decode("utf-8")))
+    except UnicodeDecodeError as error:
+        at = f"at byte {error.start}"
+        raise CanonError(where=where, rule=f"{at} it is no text in UTF-8", at=at) from None
+    except json.JSONDecodeError as error:
+        at = f"at byte {len(error.doc[: error.pos].encode())}"
+        raise CanonError(where=where, rule=f"{at} it is no JSON: {error.msg}", at=at) from None
     except (ValueError, RecursionError) as error:
-        reason = getattr(error, "msg", None) or str(error) or "not JSON"
+        reason = str(error) or "nested too deep"
         raise CanonError(where=where, rule=f"not readable as JSON: {reason}") from None
+
+
+def _first_difference(wanted: bytes, data: bytes) -> int:
+    pairs = enumerate(zip(wanted, data, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(wanted), len(data)))
 
 
 def _write(value: Json, where: str) -> bytes:

@@ -42,7 +42,8 @@ _ID = re.compile(r"[A-Za-z0-9._/-]{1,64}", re.ASCII)
 _DIE = re.compile(r"[1-6]*", re.ASCII)
 _SIGNATURE = re.compile(r"[0-9a-f]{96}", re.ASCII)
 _LONGEST_SOURCE = 500
-_LARGEST_ROUND = 10**12
+# The last one before the year 9999, where the calendar of dates ends.
+_LARGEST_ROUND = (datetime(9999, 1, 1, tzinfo=UTC) - _QUICKNET_GENESIS) // _QUICKNET_PERIOD
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -95,7 +96,7 @@ class Drand:
         if self.chain != QUICKNET_CHAIN:
             raise CeremonyError(rule="the beacon is of another chain than drand's quicknet")
         if not 1 <= self.round <= _LARGEST_ROUND:
-            raise CeremonyError(rule="a round of the beacon is a whole number from 1")
+            raise CeremonyError(rule=f"a round of the beacon is from 1 to {_LARGEST_ROUND:,}")
 
     @property
     def time(self) -> datetime:

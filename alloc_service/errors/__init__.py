@@ -59,6 +59,7 @@ from alloc_service.errors.log import (
     VersionError,
 )
 from alloc_service.errors.remote import (
+    DesignAtHostError,
     SealerAnswerError,
     SealerBusyError,
     SealerFaultError,
@@ -260,6 +261,7 @@ __all__ = [
     "DatabaseUnreachableError",
     "DefinitionChangedError",
     "DefinitionError",
+    "DesignAtHostError",
     "DesignError",
     "DesignMismatchError",
     "DisjointRolesError",

@@ -73,6 +73,18 @@ class SealerHostError(StateError):
     )
 
 
+class DesignAtHostError(SealerHostError):
+    """A frozen design that the sealer opens on its host, so that its ceremony can be finished."""
+
+    code = "design-at-host"
+    text = (
+        "Every share fits, and your look at the design is logged. The sealer runs as a process of "
+        "its own and opens a design on its host alone: whoever keeps it runs `{command}` there, as "
+        "the sealer's user, and gives you what it writes. Then finish the ceremony once more, "
+        "with that file as its design."
+    )
+
+
 class SealerSocketError(OperationError):
     """The socket, or the folder that it lies in, is not as it must be."""
 

@@ -18,6 +18,8 @@ _CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
 _END = struct.Struct("<4sHHHHIIH")
 _FIRST, _SECOND, _LAST = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 _VERSION, _UNIX, _DATE, _MODE = 20, 0x0314, 0x0021, 0o100644 << 16
+# What stands there is not repeated: where bytes have moved it could be an opening.
+_ODD_NAME = "a member is named otherwise than by A-Z a-z 0-9 . _ - and / between them"
 _NAME = re.compile(rb"[A-Za-z0-9._/-]{1,255}")
 _PLACE = "archive"
 
@@ -53,7 +55,7 @@ def _read_member(data: bytes, at: int, members: dict[str, bytes]) -> int:
     _, version, flags, method, time, date, crc, packed, size, length, extra = head
     start: int = at + _LOCAL.size + length + extra
     raw = data[at + _LOCAL.size : at + _LOCAL.size + length]
-    _require(bool(_NAME.fullmatch(raw)), _PLACE, f"a member is named {raw[:80]!r}")
+    _require(bool(_NAME.fullmatch(raw)), _PLACE, _ODD_NAME)
     name = raw.decode("ascii")
     _require(not flags & 1, name, "it is encrypted")
     _require(method == 0, name, "it is compressed")

@@ -9,7 +9,7 @@ ceremonies that were dropped, times without a witness, a policy that has changed
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from alloc_service.errors import BundleError
+from alloc_service.errors import BundleError, NoteError
 from alloc_service.log.bundle_archive import read_members
 from alloc_service.log.bundle_form import (
     CHECKPOINT,
@@ -28,6 +28,7 @@ from alloc_service.log.bundle_readme import README_TEXT
 from alloc_service.log.entry import Entry
 from alloc_service.log.evidence import EvidenceReport
 from alloc_service.log.list_order import ListOrder
+from alloc_service.log.note import split_note
 from alloc_service.log.policy import NO_QUORUM, Policy, parse_policy, write_policy
 from alloc_service.log.state import LogState
 from alloc_service.log.verify import VerifiedLog, read_ndjson, verify_log
@@ -88,7 +89,7 @@ def _verify_log(
     members: Mapping[str, bytes], policy: Policy, manifest: Manifest, seen: _Seen
 ) -> VerifiedLog:
     key = policy.key_of(manifest.origin)
-    notes = {name: _decode(members[name], name) for name in sorted(members) if _is_note(name)}
+    notes = {name: _read_note(members[name], name) for name in sorted(members) if _is_note(name)}
     log = verify_log(
         read_ndjson(members[ENTRIES]),
         notes.values(),
@@ -222,11 +223,17 @@ def _is_note(name: str) -> bool:
     return name == CHECKPOINT or read_checkpoint_size(name) is not None
 
 
-def _decode(data: bytes, name: str) -> str:
+def _read_note(data: bytes, name: str) -> str:
+    """Return a member that is spelled as a signed note; who has signed it is checked elsewhere."""
     try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise BundleError(where=name, rule="it is no text in UTF-8") from None
+        note = data.decode("utf-8")
+        split_note(note)
+    except UnicodeDecodeError as error:
+        rule = f"it must be text in UTF-8, and byte {error.start} is none"
+        raise BundleError(where=name, rule=rule) from None
+    except NoteError as error:
+        raise BundleError(where=name, rule=error.facts["rule"]) from None
+    return note
 
 
 def _require(holds: bool, where: str, rule: str) -> None:

@@ -187,8 +187,13 @@ def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
     """
     require_plain(note)
     text, blank, block = note.rpartition("\n\n")
-    if not blank or not block.endswith("\n"):
-        raise NoteError(rule="it is not text, a blank line, and whole signature lines")
+    if not note.endswith("\n"):
+        last = note.count("\n") + 1
+        raise NoteError(rule=f"line {last}: it ends without a line end, as where a file was cut")
+    if not blank or not block:
+        last = note.count("\n")
+        rule = f"line {last}: it is the last, and no signature line after a blank line"
+        raise NoteError(rule=rule)
     lines = block[:-1].split("\n")
     if len(lines) > MOST_SIGNATURES:
         raise NoteError(rule=f"it holds more than {MOST_SIGNATURES} signatures")

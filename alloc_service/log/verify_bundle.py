@@ -328,8 +328,9 @@ def parse_canonical(data: bytes, where: str = "document") -> Json:
     # and what could be nested too deep: how deep Python itself reads depends on its version.
     if not data.isascii() or data.count(b"[") + data.count(b"{") > DEEPEST_NESTING:
         _canon_check(value, where, 0)
-    if _canon_write(value, where) != data:
-        raise CanonError(where=where, rule="these bytes are not the canonical spelling")
+    if (wanted := _canon_write(value, where)) != data:
+        at = f"at byte {_first_difference(wanted, data)}"
+        raise CanonError(where=where, rule=f"{at} it leaves the canonical spelling", at=at)
     return value
 
 
@@ -366,9 +367,20 @@ _ENCODER = json.JSONEncoder(
 def _canon_read(data: bytes, where: str) -> Json:
     try:
         return cast("Json", _DECODER.decode(data.decode("utf-8")))
+    except UnicodeDecodeError as error:
+        at = f"at byte {error.start}"
+        raise CanonError(where=where, rule=f"{at} it is no text in UTF-8", at=at) from None
+    except json.JSONDecodeError as error:
+        at = f"at byte {len(error.doc[: error.pos].encode())}"
+        raise CanonError(where=where, rule=f"{at} it is no JSON: {error.msg}", at=at) from None
     except (ValueError, RecursionError) as error:
-        reason = getattr(error, "msg", None) or str(error) or "not JSON"
+        reason = str(error) or "nested too deep"
         raise CanonError(where=where, rule=f"not readable as JSON: {reason}") from None
+
+
+def _first_difference(wanted: bytes, data: bytes) -> int:
+    pairs = enumerate(zip(wanted, data))
+    return next((at for at, (one, other) in pairs if one != other), min(len(wanted), len(data)))
 
 
 def _canon_write(value: Json, where: str) -> bytes:
@@ -440,6 +452,8 @@ _CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
 _END = struct.Struct("<4sHHHHIIH")
 _FIRST, _SECOND, _LAST = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 _VERSION, _UNIX, _DATE, _MODE = 20, 0x0314, 0x0021, 0o100644 << 16
+# What stands there is not repeated: where bytes have moved it could be an opening.
+_ODD_NAME = "a member is named otherwise than by A-Z a-z 0-9 . _ - and / between them"
 _bundle_archive_NAME = re.compile(rb"[A-Za-z0-9._/-]{1,255}")
 _PLACE = "archive"
 
@@ -475,7 +489,7 @@ def _read_member(data: bytes, at: int, members: dict[str, bytes]) -> int:
     _, version, flags, method, time, date, crc, packed, size, length, extra = head
     start: int = at + _LOCAL.size + length + extra
     raw = data[at + _LOCAL.size : at + _LOCAL.size + length]
-    _bundle_archive_require(bool(_bundle_archive_NAME.fullmatch(raw)), _PLACE, f"a member is named {raw[:80]!r}")
+    _bundle_archive_require(bool(_bundle_archive_NAME.fullmatch(raw)), _PLACE, _ODD_NAME)
     name = raw.decode("ascii")
     _bundle_archive_require(not flags & 1, name, "it is encrypted")
     _bundle_archive_require(method == 0, name, "it is compressed")
@@ -1470,7 +1484,7 @@ def check_signature(public: bytes, signature: bytes, message: bytes) -> None:
 @lru_cache(maxsize=64)
 def _odd_multiples_against(public: bytes, *, negated: bool = True) -> Sequence[Point]:
     """Return 1, 3, 5 … 15 times a point, or times its negative."""
-    x, y, z, t = _ed25519_decode(public)
+    x, y, z, t = _decode(public)
     point = (PRIME - x, y, z, PRIME - t) if negated else (x, y, z, t)
     double = _double(point)
     found = [point]
@@ -1479,7 +1493,7 @@ def _odd_multiples_against(public: bytes, *, negated: bool = True) -> Sequence[P
     return tuple(found)
 
 
-def _ed25519_decode(public: bytes) -> Point:
+def _decode(public: bytes) -> Point:
     number = int.from_bytes(public, "little")
     y = number & (_SIGN - 1)
     over, under = (y * y - 1) % PRIME, (CURVE_D * y * y + 1) % PRIME
@@ -1692,8 +1706,13 @@ def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
     """
     require_plain(note)
     text, blank, block = note.rpartition("\n\n")
-    if not blank or not block.endswith("\n"):
-        raise NoteError(rule="it is not text, a blank line, and whole signature lines")
+    if not note.endswith("\n"):
+        last = note.count("\n") + 1
+        raise NoteError(rule=f"line {last}: it ends without a line end, as where a file was cut")
+    if not blank or not block:
+        last = note.count("\n")
+        rule = f"line {last}: it is the last, and no signature line after a blank line"
+        raise NoteError(rule=rule)
     lines = block[:-1].split("\n")
     if len(lines) > MOST_SIGNATURES:
         raise NoteError(rule=f"it holds more than {MOST_SIGNATURES} signatures")
@@ -4016,7 +4035,7 @@ def _verify_log(
     members: Mapping[str, bytes], policy: Policy, manifest: Manifest, seen: _Seen
 ) -> VerifiedLog:
     key = policy.key_of(manifest.origin)
-    notes = {name: _bundle_check_decode(members[name], name) for name in sorted(members) if _is_note(name)}
+    notes = {name: _read_note(members[name], name) for name in sorted(members) if _is_note(name)}
     log = verify_log(
         read_ndjson(members[ENTRIES]),
         notes.values(),
@@ -4150,11 +4169,17 @@ def _is_note(name: str) -> bool:
     return name == CHECKPOINT or read_checkpoint_size(name) is not None
 
 
-def _bundle_check_decode(data: bytes, name: str) -> str:
+def _read_note(data: bytes, name: str) -> str:
+    """Return a member that is spelled as a signed note; who has signed it is checked elsewhere."""
     try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise BundleError(where=name, rule="it is no text in UTF-8") from None
+        note = data.decode("utf-8")
+        split_note(note)
+    except UnicodeDecodeError as error:
+        rule = f"it must be text in UTF-8, and byte {error.start} is none"
+        raise BundleError(where=name, rule=rule) from None
+    except NoteError as error:
+        raise BundleError(where=name, rule=error.facts["rule"]) from None
+    return note
 
 
 def _bundle_check_require(holds: bool, where: str, rule: str) -> None:

@@ -25,6 +25,7 @@ from alloc_service.errors import (
     NoteError,
     RefusalError,
     TreeError,
+    UnknownSignerError,
     WitnessConflictError,
     WitnessOriginError,
     WitnessProofError,
@@ -38,6 +39,7 @@ from alloc_service.log.note import (
     encode_base64,
     join_note,
     open_checkpoint,
+    require_plain,
     split_note,
 )
 
@@ -45,6 +47,13 @@ LONGEST_REQUEST: Final = 65_536
 LONGEST_PROOF: Final = 63
 PLAIN: Final = "text/plain; charset=utf-8"
 SIZE: Final = "text/x.tlog.size"
+
+# Said by whoever keeps the witness to whoever asks, and by `alloc witness cosign` to the former.
+_OTHER_KEY: Final = (
+    "the checkpoint of {origin} is signed by no key of it that this witness knows now. Where the "
+    "service has changed the log's key, whoever keeps this witness is told the new one by two "
+    "people, compares the two, and runs `alloc witness add-log FOLDER VKEY --changed`"
+)
 
 _OLD = re.compile(r"old (0|[1-9][0-9]{0,15})", re.ASCII)
 _STATUS: Final[Mapping[type[RefusalError], int]] = {
@@ -114,15 +123,18 @@ class AddCheckpoint:
         if len(data) > LONGEST_REQUEST:
             raise WitnessRequestError(rule=f"it is longer than {LONGEST_REQUEST:,} bytes")
         try:
-            head, _, note = data.decode("utf-8").partition("\n\n")
+            text = data.decode("utf-8")
+            require_plain(text)
+            head, _, note = text.partition("\n\n")
             first, *lines = head.split("\n")
             old = _OLD.fullmatch(first)
             if old is None:
-                raise WitnessRequestError(rule="its first line is `old` and a size")
+                raise WitnessRequestError(rule="line 1: it must be `old` and a size")
             request = cls(int(old[1]), _read_proof(lines), note)
-            checkpoint = request.checkpoint
-        except UnicodeDecodeError:
-            raise WitnessRequestError(rule="it is no text in UTF-8") from None
+            checkpoint = _read_checkpoint(request, head.count("\n") + 3)
+        except UnicodeDecodeError as error:
+            rule = f"it must be text in UTF-8, and byte {error.start} is none"
+            raise WitnessRequestError(rule=rule) from None
         except NoteError as error:
             raise WitnessRequestError(rule=error.facts["rule"]) from None
         if request.old > checkpoint.size:
@@ -145,6 +157,8 @@ def judge(request: AddCheckpoint, log: Verifier, seen: Seen) -> Checkpoint:
     """
     try:
         checkpoint = open_checkpoint(request.note, log)
+    except UnknownSignerError:
+        raise WitnessSignatureError(rule=_OTHER_KEY.format(origin=log.name)) from None
     except NoteError as error:
         raise WitnessSignatureError(rule=error.facts["rule"]) from None
     if request.old != seen.size:
@@ -185,6 +199,14 @@ def answer_refusal(error: RefusalError) -> Answer:
 
 def _is_of(log: Verifier, name: str, signed: bytes) -> bool:
     return (name, signed[:4]) == (log.name, log.key_id)
+
+
+def _read_checkpoint(request: AddCheckpoint, line: int) -> Checkpoint:
+    try:
+        return request.checkpoint
+    except NoteError as error:
+        rule = f"its checkpoint, from line {line} on: {error.facts['rule']}"
+        raise WitnessRequestError(rule=rule) from None
 
 
 def _read_proof(lines: list[str]) -> tuple[bytes, ...]:

@@ -106,8 +106,9 @@ def parse_escrow_text(text: bytes, name: str = _TEXT) -> EscrowedList:
     """
     try:
         document = parse_object(text)
-    except CanonError:
-        raise EscrowError(name=name, rule="what it holds is not canonical JSON") from None
+    except CanonError as error:
+        rule = f"what it holds is not canonical JSON {error.facts.get('at', '')}".rstrip()
+        raise EscrowError(name=name, rule=rule) from None
     if document.keys() != _KEYS or document["alg"] != ALGORITHM:
         raise EscrowError(name=name, rule=f"what it holds is not spelled as {ALGORITHM}")
     try:

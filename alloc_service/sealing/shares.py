@@ -83,8 +83,9 @@ class OwnShare(Secret):
         """
         try:
             document = parse_object(data, name)
-        except CanonError:
-            raise ShareFileError(name=name, rule="what it holds is not canonical JSON") from None
+        except CanonError as error:
+            rule = f"what it holds is not canonical JSON {error.facts.get('at', '')}".rstrip()
+            raise ShareFileError(name=name, rule=rule) from None
         texts = {key: value for key, value in document.items() if isinstance(value, str)}
         if texts.keys() != _KEYS or len(document) != len(_KEYS) or texts["alg"] != ALGORITHM:
             raise ShareFileError(name=name, rule=f"what it holds is not spelled as {ALGORITHM}")

@@ -6,6 +6,7 @@ threads and processes, and it is on the disk before the answer leaves: whoever d
 signed what nobody got, and signs nothing that contradicts it.
 """
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -85,8 +86,8 @@ class WitnessDesk:
         Raises:
             WitnessFolderError: What was seen is lost or damaged.
         """
-        log = read_logs(self._folder).get(origin)
-        return "" if log is None else _read_seen(self._folder, self.verifier, log).note
+        keys = read_logs(self._folder).get(origin)
+        return "" if keys is None else _read_seen(self._folder, self.verifier, keys).note
 
     def origins(self) -> list[str]:
         """Return the logs that this witness follows."""
@@ -94,16 +95,17 @@ class WitnessDesk:
 
     def _cosign(self, request: AddCheckpoint, clock: Callable[[], int]) -> str:
         origin = request.checkpoint.origin
-        log = read_logs(self._folder).get(origin)
-        if log is None:  # no file is made for what anybody may name
+        keys = read_logs(self._folder).get(origin)
+        if keys is None:  # no file is made for what anybody may name
             raise WitnessOriginError(origin=origin)
         path = note_path(self._folder, origin)
         lock = self._locks.setdefault(origin, FileLock(path.with_suffix(".lock")))
         try:
             with lock.held():
-                checkpoint = judge(request, log, _seen_in(self._folder, self.verifier, log))
+                seen = _seen_in(self._folder, self.verifier, keys)
+                checkpoint = judge(request, keys[-1], seen)
                 line = self._witness.cosign(checkpoint.text, clock())
-                replace_file(path, keep_cosigned(request.note, log, line).encode())
+                replace_file(path, keep_cosigned(request.note, keys[-1], line).encode())
         except OSError as error:
             rule = f"the disk refused what must be kept: {error.strerror or 'an error'}"
             raise WitnessFolderError(path=path, rule=rule, remedy=_DISK) from None
@@ -117,15 +119,16 @@ def list_witnessed(folder: Path) -> list[WitnessedLog]:
         WitnessFolderError: There is no witness here, or what was seen is lost or damaged.
     """
     public = read_public(folder)
-    return [_read_seen(folder, public, log) for _, log in sorted(read_logs(folder).items())]
+    return [_read_seen(folder, public, keys) for _, keys in sorted(read_logs(folder).items())]
 
 
-def _seen_in(folder: Path, witness: Verifier, log: Verifier) -> Seen:
-    checkpoint = _read_seen(folder, witness, log).checkpoint
+def _seen_in(folder: Path, witness: Verifier, keys: tuple[Verifier, ...]) -> Seen:
+    checkpoint = _read_seen(folder, witness, keys).checkpoint
     return NOTHING_SEEN if checkpoint is None else Seen(checkpoint.size, checkpoint.root)
 
 
-def _read_seen(folder: Path, witness: Verifier, log: Verifier) -> WitnessedLog:
+def _read_seen(folder: Path, witness: Verifier, keys: tuple[Verifier, ...]) -> WitnessedLog:
+    log = keys[-1]
     path = note_path(folder, log.name)
     try:
         data = read_file(path)
@@ -137,12 +140,18 @@ def _read_seen(folder: Path, witness: Verifier, log: Verifier) -> WitnessedLog:
         raise WitnessFolderError(path=path, rule=rule, remedy=_BROKEN)
     if not data:
         return WitnessedLog(log, "", None)
-    try:
-        note = data.decode("utf-8")
-        checkpoint, cosigners = open_cosigned(note, log, [witness])
-    except (UnicodeDecodeError, NoteError):
-        cosigners = ()
-    if witness.name not in cosigners:
+    checkpoint = _open_seen(data, witness, keys)
+    if checkpoint is None:
         rule = f"what was seen of {log.name} is damaged"
         raise WitnessFolderError(path=path, rule=rule, remedy=_BROKEN)
-    return WitnessedLog(log, note, checkpoint)
+    return WitnessedLog(log, data.decode(), checkpoint)
+
+
+def _open_seen(data: bytes, witness: Verifier, keys: tuple[Verifier, ...]) -> Checkpoint | None:
+    """Return what was cosigned under one of a log's keys, or none where it is no such note."""
+    for log in reversed(keys):
+        with contextlib.suppress(UnicodeDecodeError, NoteError):
+            checkpoint, cosigners = open_cosigned(data.decode("utf-8"), log, [witness])
+            if witness.name in cosigners:
+                return checkpoint
+    return None

@@ -2,7 +2,8 @@
 
     witness.key        PKCS#8 in PEM, Ed25519, 0600; or witness.key.age, which a passphrase opens
     witness.vkey       its public key, `name+id+base64`; written last, it marks a folder as made
-    policy.txt         the logs whose checkpoints it cosigns, C2SP `tlog-policy`: `log VKEY` lines
+    policy.txt         the logs whose checkpoints it cosigns, C2SP `tlog-policy`: `log VKEY` lines;
+                       of several of one log the last is its key of now, the others were before
     <origin>.note      the last note that it cosigned of a log, empty before the first; the name
                        is SHA-256(ORIGIN)
     <origin>.lock      one at a time
@@ -39,6 +40,10 @@ KEY, PROTECTED_KEY, VKEY, POLICY = "witness.key", "witness.key.age", "witness.vk
 _LONGEST_POLICY = 1_048_576
 _MADE_BY = "Run `alloc witness init` to make one"
 _MEND = "Mend its `log` lines, a key each"
+_CHANGED = (
+    "Where the service has changed the log's key, ask its statistician and its manager for the new "
+    "one, separately, compare the two, and add it with --changed"
+)
 _PUT_BACK = "Put the file back as it was, or begin anew in an empty folder, under another name"
 
 
@@ -103,12 +108,11 @@ def open_key(path: Path, passphrase: str | None = None) -> Witness:
     if protected:
         data = unlock(path / PROTECTED_KEY, data, passphrase)
     private = from_pem(data)
-    if (
-        not isinstance(private, Ed25519PrivateKey)
-        or Witness(public.name, private).verifier != public
-    ):
-        rule = f"the key is not the one that {VKEY} names"
-        raise _fault(path, rule, _PUT_BACK)
+    name = path / (PROTECTED_KEY if protected else KEY)
+    if not isinstance(private, Ed25519PrivateKey):
+        raise _fault(name, "this is no Ed25519 key as PKCS#8 in PEM", _PUT_BACK)
+    if Witness(public.name, private).verifier != public:
+        raise _fault(name, f"the key is not the one that {VKEY} names", _PUT_BACK)
     return Witness(public.name, private)
 
 
@@ -123,8 +127,8 @@ def read_public(path: Path) -> Verifier:
         return _read_public(folder)
 
 
-def read_logs(path: Path) -> dict[str, Verifier]:
-    """Return the key of each log that this witness follows, by origin.
+def read_logs(path: Path) -> dict[str, tuple[Verifier, ...]]:
+    """Return the keys of each log that this witness follows, by origin; the key of now is last.
 
     Raises:
         WitnessFolderError: The policy is not spelled as one.
@@ -134,27 +138,49 @@ def read_logs(path: Path) -> dict[str, Verifier]:
         return _read_policy(folder)
 
 
-def add_log(path: Path, log: Verifier) -> None:
+def add_log(path: Path, log: Verifier, *, changed: bool = False) -> None:
     """Follow one more log, from nothing on; a log that is followed already stays as it is.
 
+    Args:
+        path: The witness's folder.
+        log: The log's key.
+        changed: Whether it takes the place of the key by which this log is followed. From then on
+            nothing is cosigned that the older key has signed; what was seen is not forgotten.
+
     Raises:
-        WitnessFolderError: It is no log's key, or this origin is followed with another key.
+        WitnessFolderError: It is no log's key, this origin is followed with another key, or is
+            not followed although its key is said to have changed.
         KeyFileError: The folder or a file is another's, or open to others.
     """
     if log.kind != ED25519:
         raise _fault(path, f"the key of {log.name} is a witness's, not a log's", "Give a log's")
     with _opened(path, writing=True) as folder:
         logs = _read_policy(folder)
-        if logs.get(log.name, log) != log:
-            rule = f"{log.name} is followed with another key"
-            raise _fault(path, rule, "A log's key never changes: ask who gave you the new one")
-        if log.name in logs:
+        keys = logs.get(log.name, ())
+        if keys[-1:] == (log,):
             return
+        _require_next(path, log, keys, changed=changed)
         state = note_path(path, log.name).name
         if state not in folder.names():
             folder.write(state, b"")
-        lines = [f"log {known.vkey}\n" for known in (*logs.values(), log)]
+        logs[log.name] = (*keys, log)
+        lines = [f"log {key.vkey}\n" for known in logs.values() for key in known]
         folder.write(POLICY, ("".join(lines) + "quorum none\n").encode())
+
+
+def _require_next(path: Path, log: Verifier, keys: tuple[Verifier, ...], *, changed: bool) -> None:
+    """Check that a key may be the next one of its log, or the first.
+
+    Raises:
+        WitnessFolderError: It may not.
+    """
+    if log in keys:
+        rule = f"this is an older key of {log.name}, and a log goes back to none"
+        raise _fault(path, rule, "Ask who gave you the key for the one of now")
+    if keys and not changed:
+        raise _fault(path, f"{log.name} is followed with another key", _CHANGED)
+    if changed and not keys:
+        raise _fault(path, f"{log.name} is not followed here yet", "Leave --changed out")
 
 
 @contextmanager
@@ -180,19 +206,23 @@ def _read_public(folder: KeyFolder) -> Verifier:
     return public
 
 
-def _read_policy(folder: KeyFolder) -> dict[str, Verifier]:
-    """Return the logs of a policy file; its other lines are not for a witness."""
+def _read_policy(folder: KeyFolder) -> dict[str, tuple[Verifier, ...]]:
+    """Return the logs' keys in a policy file; its other lines are not for a witness."""
     data = folder.read(POLICY, _LONGEST_POLICY)
+    if len(data) > _LONGEST_POLICY:
+        raise _fault(folder.path / POLICY, f"it is larger than {_LONGEST_POLICY:,} bytes", _MEND)
     try:
         lines = [line.split() for line in data.decode("utf-8").splitlines()]
         found = [Verifier.parse(words[1]) for words in lines if words[:1] == ["log"] and words[1:]]
     except (UnicodeDecodeError, NoteError) as error:
         rule = f"this is no policy: {error}".removesuffix(".")
         raise _fault(folder.path / POLICY, rule, _MEND) from None
-    logs = {log.name: log for log in found if log.kind == ED25519}
-    if len(logs) != len(found):
-        rule = "a log stands in it twice, or with a witness's key"
+    if len(set(found)) != len(found) or any(log.kind != ED25519 for log in found):
+        rule = "a log's key stands in it twice, or it is a witness's"
         raise _fault(folder.path / POLICY, rule, _MEND)
+    logs: dict[str, tuple[Verifier, ...]] = {}
+    for log in found:
+        logs[log.name] = (*logs.get(log.name, ()), log)
     return logs
 
 

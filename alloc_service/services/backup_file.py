@@ -47,6 +47,7 @@ MANIFEST = "MANIFEST.json"
 # A member ends with the row with which it reaches this, so it can be larger by one row.
 MEMBER_BYTES = 16 * 2**20
 _LARGEST_MEMBER = MEMBER_BYTES + rows.LONGEST_LINE
+_END, _END_BYTES = b"PK\x05\x06", 22  # the last record of an archive without a comment
 _LARGEST_MANIFEST = 4 * 2**20  # names members of hundreds of gigabytes
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -185,6 +186,7 @@ class BackupReader:
         *entries, last = self._archive.infolist() or [zipfile.ZipInfo()]
         if last.filename != MANIFEST:
             raise self._refusal(MANIFEST, "it is not the last member")
+        self._require_nothing_around(min(entry.header_offset for entry in (*entries, last)))
         report = self._read_manifest(self._read(last, _LARGEST_MANIFEST))
         self._require_members([entry.filename for entry in entries], report)
         for member in report.members:
@@ -213,6 +215,16 @@ class BackupReader:
             raise self._refusal(entry.filename, "it is larger than it can be")
         with self._refusing(entry.filename):
             return self._archive.read(entry)
+
+    def _require_nothing_around(self, first: int) -> None:
+        """Check that the archive begins and ends with the file; the library overlooks the rest."""
+        if first > 0:
+            raise self._refusal("the file", f"its first member begins at byte {first}, not at 0")
+        with self._refusing("the file"), self._path.open("rb") as file:
+            file.seek(-_END_BYTES, os.SEEK_END)
+            end = file.read(_END_BYTES)
+        if not end.startswith(_END) or not end.endswith(b"\0\0"):
+            raise self._refusal("the file", "bytes follow the archive's end")
 
     def _read_manifest(self, data: bytes) -> BackupReport:
         try:

@@ -5,7 +5,7 @@ too, and `design.read` for each design. Opened are the slots that were spent bef
 Each bundle is verified as its reader will verify it before it is handed out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, islice
 
@@ -14,6 +14,7 @@ from alloc_service.core.generate import Opening
 from alloc_service.errors import (
     DesignMismatchError,
     NoteError,
+    SealerHostError,
     SeedTooEarlyError,
     UnknownSignerError,
 )
@@ -95,28 +96,26 @@ def make_unblinded(
         DesignMismatchError: What is given is of no list of this trial.
         IntegrityError: What is stored or given is not what the log says of it.
         GateClosedError: The trial's witnesses have not confirmed the look.
+        SealerHostError: The sealer is in a process of its own, and opens designs on its host.
     """
     with audit.writing(deps, trial_id) as tx:
         log = audit.open_log(deps, tx, trial_id)
         accounts.require(tx, person, Action.READ_LOG, trial_id)
         actor = accounts.require(tx, person, Action.READ_ARMS, trial_id)
         given = _require_given(log.state, trial_id, escrowed)
+        sealed = {number for number, known in log.state.lists.items() if known.root}
+        wanted = sealed - given.keys()
+        _require_openable(deps, tx, person, trial_id, wanted)
         upto: dict[str, Json] = {"upto": log.state.size - 1}
         look = log.append("arms.read", actor, {"purpose": PURPOSE, **upto})
-        sealed = {number for number, known in log.state.lists.items() if known.root}
-        reads = _log_design_reads(tx, person, trial_id, log, sealed - given.keys())
+        reads = _log_design_reads(tx, person, trial_id, log, wanted)
         log.append("log.exported", actor, upto)
         policy = gate.policy_at(log.state, look.seq)
     cosigned = ""
     if policy is not None:
         cosigned = gate.pass_gate(deps, trial_id, policy, look.seq).signed.note
     designs = {number: one.design.to_bytes() for number, one in given.items()}
-    origin = audit.origin_of(deps.host, trial_id)
-    with deps.database.read() as session:
-        stored = {number: queries.read_list(session, trial_id, number) for number in reads}
-    for number, entry in reads.items():
-        design = deps.sealer.open_design(origin, entry.seq, stored[number].design_sealed)
-        designs[number] = design.to_bytes()
+    designs |= _open_designs(deps, trial_id, reads)
     seeds = {number: OpenedSeed(one.seed, one.reveals, one.beacon) for number, one in given.items()}
     shown = _Shown(open_spent(deps, trial_id, look.seq, cosigned), designs, seeds)
     return _write(deps, trial_id, shown, unblinded=True)
@@ -137,6 +136,16 @@ def _require_given(
     return given
 
 
+def _require_openable(
+    deps: Deps, tx: Transaction, person: Person, trial_id: str, numbers: Collection[int]
+) -> None:
+    """Refuse, before any look is logged, designs that the sealer opens on its host alone."""
+    if deps.sealer.holds_keys or not numbers:
+        return
+    if accounts.may(tx, person, Action.READ_DESIGN, trial_id):
+        raise SealerHostError(command=f"alloc sealer bundle {trial_id} --out FILE")
+
+
 def _log_design_reads(
     tx: Transaction, person: Person, trial_id: str, log: OpenLog, numbers: Iterable[int]
 ) -> dict[int, Entry]:
@@ -146,6 +155,19 @@ def _log_design_reads(
     actor: LoggedActor = accounts.require(tx, person, Action.READ_DESIGN, trial_id)
     return {
         number: log.append("design.read", actor, {"list": number}) for number in sorted(numbers)
+    }
+
+
+def _open_designs(deps: Deps, trial_id: str, reads: Mapping[int, Entry]) -> dict[int, bytes]:
+    """Open each design that a look was logged at, by list."""
+    origin = audit.origin_of(deps.host, trial_id)
+    with deps.database.read() as session:
+        sealed = {
+            number: queries.read_list(session, trial_id, number).design_sealed for number in reads
+        }
+    return {
+        number: deps.sealer.open_design(origin, entry.seq, sealed[number]).to_bytes()
+        for number, entry in reads.items()
     }
 
 

@@ -13,7 +13,7 @@ from alloc_service.core.design import Design
 from alloc_service.core.generate import generate as generate_list
 from alloc_service.core.secret import Secret
 from alloc_service.core.seed import Seed
-from alloc_service.errors import CeremonyError
+from alloc_service.errors import CeremonyError, DesignAtHostError, SealerHostError
 from alloc_service.permissions import Action
 from alloc_service.sealing import age, shares
 from alloc_service.sealing.escrow import escrow_text, write_escrow
@@ -83,13 +83,14 @@ def finish(
         CeremonyError: It is not announced, waits for its beacon, a share is missing or is not
             what its party committed to, whose name the text gives; or the design is another.
         ShareFileError: A party's file does not open, or holds no share of this ceremony.
+        DesignAtHostError: The sealer is in a process of its own, and opens the design on its host.
     """
     gathered = _gather(deps, person, trial_id, ceremony)
     if age.recipient_of(opening.identity) != gathered.keys.recipient:
         raise CeremonyError(rule="this identity is not the one that the shares are encrypted to")
     given = _open_shares(gathered, opening)
     seed = combine(gathered.document, given, gathered.beacon)
-    frozen = design or lists.read_frozen_design(deps, person, trial_id, gathered.number)
+    frozen = design or _open_frozen(deps, person, trial_id, gathered.number)
     if frozen.sha256 != gathered.document.design_sha256:
         raise CeremonyError(rule="this design is not the one that was frozen")
     escrow = write_escrow(_escrow_text(gathered, frozen, seed, given), gathered.keys.custodians)
@@ -97,6 +98,13 @@ def finish(
     sealed = seal_list(generate_list(frozen, seed), deps.sealer.public_key, origin)
     lists.store(deps, person, sealed, escrow, ceremony)
     return SealedAndLogged(sealed.list, sealed.root, escrow)
+
+
+def _open_frozen(deps: Deps, person: Person, trial_id: str, number: int) -> Design:
+    try:
+        return lists.read_frozen_design(deps, person, trial_id, number)
+    except SealerHostError as error:
+        raise DesignAtHostError(command=error.facts["command"]) from None
 
 
 def _gather(deps: Deps, person: Person, trial_id: str, ceremony: str) -> _Gathered:

@@ -30,6 +30,10 @@ from alloc_service.storage.queries import CosignatureRow
 from alloc_service.storage.transactions import Reading
 
 BY_FILE = "it is reached by file alone"
+_OTHER_KEY = (
+    "it refused (403), for it knows another key of this log: whoever keeps it adds the one that "
+    "`alloc status --json` shows, with `alloc witness add-log FOLDER VKEY --changed`"
+)
 
 
 @dataclass(slots=True)
@@ -246,7 +250,8 @@ class _Asking:
             self._take(name, reply.text)
             return None
         size = reply.text.removesuffix("\n")
-        self._found.troubles[name] = f"it refused ({reply.status})"
+        why = _OTHER_KEY if reply.status == 403 else f"it refused ({reply.status})"
+        self._found.troubles[name] = why
         if reply.status == 409 and size.isascii() and size.isdecimal() and len(size) <= 16:
             return min(int(size), self._signed.size)
         return self._signed.size if reply.status == 422 else None

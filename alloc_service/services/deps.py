@@ -21,6 +21,8 @@ from alloc_service.services import web_secret
 from alloc_service.services.passwords import Passwords
 from alloc_service.storage.engine import Database
 
+_LONGEST_PASSPHRASE = 4_096
+
 Clock: TypeAlias = Callable[[], datetime]
 
 
@@ -174,11 +176,13 @@ def read_passphrase(settings: Settings) -> str | None:
     if path is None:
         return None
     try:
-        text = path.read_text("utf-8").removesuffix("\n")
+        with path.open("rb") as file:
+            text = file.read(_LONGEST_PASSPHRASE + 1).decode("utf-8").removesuffix("\n")
     except (OSError, UnicodeDecodeError):
         text = ""
-    if not text:
-        rule, remedy = "no passphrase can be read here", "Name another ALLOC_PASSPHRASE_FILE"
+    if not text.isprintable() or not 0 < len(text.encode()) < _LONGEST_PASSPHRASE:
+        rule = "no passphrase can be read here, which is one line of printable characters in UTF-8"
+        remedy = "Name another ALLOC_PASSPHRASE_FILE"
         raise KeysPassphraseError(path=path, rule=rule, remedy=remedy)
     return text
 

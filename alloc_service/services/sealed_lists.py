@@ -108,7 +108,10 @@ def open_logged_design(deps: Deps, origin: str, seq: int) -> Design:
         number = audit.read_state(session, trial_id).design_reads.get(seq)
         if number is None:
             raise UnknownRecordError(what=f"design.read in the log {origin} at entry", name=seq)
-        sealed = queries.read_list(session, trial_id, number).design_sealed
+        made = {row.number for row in queries.list_lists(session, trial_id)}
+        frozen = None if number in made else queries.find_frozen_design(session, trial_id, number)
+        row = frozen or queries.read_list(session, trial_id, number)
+        sealed = row.design_sealed
     return deps.sealer.open_design(origin, seq, sealed)
 
 

@@ -16,7 +16,9 @@ from alloc_service.errors import (
     WitnessSilentError,
     WitnessUnheardError,
 )
+from alloc_service.log.entry import read_entry
 from alloc_service.log.note import Checkpoint, Verifier, open_cosigned
+from alloc_service.log.rotation import KeyFrom, follow_keys
 from alloc_service.log.state import WitnessPolicy
 from alloc_service.services import audit, cosigning
 from alloc_service.services.deps import Deps
@@ -67,10 +69,11 @@ def require_no_further(
         WitnessUnheardError: Too few of them say what they have seen.
     """
     log = cosigning.log_key_of(deps, trial_id)
+    keys = follow_keys(map(read_entry, entries), log)
     leaves = [leaf_hash(data) for data in entries]
     heard: set[str] = set()
     for note in seen:
-        checkpoint, names = _read_given(note, log, policy)
+        checkpoint, names = _read_given(note, keys, policy)
         heard.update(names)
         _compare(" and ".join(names) or "of another policy", leaves, checkpoint)
     if policy.mode == "off":
@@ -80,7 +83,7 @@ def require_no_further(
     for name, reply in _ask(deps, trial_id).items():
         if not isinstance(reply, Reply):
             continue
-        held = cosigning.read_held_note(reply.text, log)
+        held = _read_held(reply.text, keys)
         if held is not None:
             _compare(name, leaves, held)
         # "Nothing yet" is no word of a witness that has signed before: it is another server's.
@@ -100,12 +103,40 @@ def _ask(deps: Deps, trial_id: str) -> Mapping[str, Reply | WitnessSilentError]:
 
 
 def _read_given(
-    note: str, log: Verifier, policy: WitnessPolicy
+    note: str, keys: Sequence[KeyFrom], policy: WitnessPolicy
 ) -> tuple[Checkpoint, tuple[str, ...]]:
     try:
-        return open_cosigned(note, log, policy.witnesses)
+        return _open_held(note, keys, policy.witnesses)
     except NoteError as error:
         raise WitnessNoteError(rule=error.facts["rule"]) from None
+
+
+def _read_held(note: str, keys: Sequence[KeyFrom]) -> Checkpoint | None:
+    try:
+        return _open_held(note, keys, ())[0]
+    except NoteError:
+        return None
+
+
+def _open_held(
+    note: str, keys: Sequence[KeyFrom], witnesses: Sequence[Verifier]
+) -> tuple[Checkpoint, tuple[str, ...]]:
+    """Read a note that is signed by the log's key of now, or by an older one up to its change.
+
+    A witness that nobody has told the new key holds what the older one signed.
+    """
+    ends = [*(one.size for one in keys[1:]), None]
+    refusals = []
+    for one, end in reversed(list(zip(keys, ends, strict=True))):
+        try:
+            checkpoint, names = open_cosigned(note, one.key, witnesses)
+        except NoteError as error:
+            refusals.append(error)
+            continue
+        if end is not None and checkpoint.size > end:
+            raise NoteError(rule="an older key of the log has signed it, after it was changed")
+        return checkpoint, names
+    raise refusals[0]
 
 
 def _compare(witness: str, leaves: Sequence[bytes], checkpoint: Checkpoint) -> None:

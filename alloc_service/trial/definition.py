@@ -281,10 +281,12 @@ def decode_definition(data: bytes, name: str) -> TrialDefinition:
         raise DefinitionError(file=name, path=_WHOLE, rule=_TOO_LARGE)
     try:
         return parse_definition(data.decode("utf-8-sig"), name)
-    except UnicodeDecodeError:
-        pass
+    except UnicodeDecodeError as error:
+        at = len(data) - len(error.object) + error.start  # the decoder leaves a mark out
     # Raised outside of the handler: the decoder's own error holds the bytes.
-    raise DefinitionError(file=name, path=_WHOLE, rule="must be text in UTF-8")
+    line = data.count(b"\n", 0, at) + 1
+    rule = f"must be text in UTF-8, and byte {at}, in line {line}, is none"
+    raise DefinitionError(file=name, path=_WHOLE, rule=rule)
 
 
 def parse_definition(text: str, name: str) -> TrialDefinition:

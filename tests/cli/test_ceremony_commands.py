@@ -14,8 +14,11 @@ import pytest
 from alloc_service.core.canon import canon
 from alloc_service.sealing.age import make_identity
 from alloc_service.sealing.escrow import open_escrow
+from alloc_service.sealing.keys import load_keys
+from alloc_service.sealing.local import LocalSealer
 from alloc_service.sealing.shares import OwnShare
-from tests.support.shell import TRIAL, House, Outcome, Shell
+from tests.support.served_sealer import Served, short_folder
+from tests.support.shell import HOST, TRIAL, House, Outcome, Shell
 
 PARTIES = {"dmc": "dmc", "sponsor": "manager", "statistician": "stat"}
 
@@ -305,3 +308,33 @@ def test_whoever_approves_finds_the_seed_to_be_the_ceremonys(table: Table) -> No
         refused = table.shell(*regenerate, "bad.json")
         assert refused.code == 1
         assert rule in refused.err
+
+
+def test_over_a_socket_the_hosts_command_gives_the_design_and_the_ceremony_ends(
+    table: Table, shell: Shell, staffed: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = staffed.settings
+    sealer = LocalSealer(load_keys(settings.keys), settings.anchors, HOST)
+    with short_folder() as folder:
+        served = Served(folder, sealer)
+        monkeypatch.setenv("ALLOC_SEALER_SOCKET", str(served.path))
+        table.freeze()
+        table.commit()
+        table.deposit()
+        table.step("announce", by="stat")
+        table.reveal()
+
+        refused = table.finish()
+        words = " ".join(refused.err.split())
+        asked = words.partition("runs `alloc sealer design ")[2].partition("`")[0].split()
+        opened = shell("sealer", "design", *asked)
+        Path("design.json").write_text(opened.out)
+        done = table.finish("--design", "design.json")
+        served.close()
+
+    assert (refused.code, "[design-at-host]" in refused.err) == (1, True)
+    assert opened.code == 0, opened.err
+    assert done.code == 0, done.err
+    assert table.read()["step"] == "sealed"
+    log = shell("log", "show", TRIAL, "--json", by="dmc").out
+    assert log.count("design.read") == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from alloc_service.cli.sealing_host import user_id
+from alloc_service.log.bundle_archive import read_members
 from alloc_service.sealing.keys import load_keys
 from alloc_service.sealing.local import LocalSealer
 from tests.support.served_sealer import (
@@ -106,6 +107,23 @@ def test_a_list_is_sealed_anew_on_the_host_alone(
     refused = shell("list", "reseal", *source, by="stat")
     assert "`alloc sealer reseal`" in " ".join(refused.err.split())
     assert "is sealed anew" in shell("sealer", "reseal", *source, by="stat").out
+
+
+def test_an_unblinded_bundle_with_designs_is_made_on_the_host_alone(
+    active: House, shell: Shell, apart: Callable[[House], Path]
+) -> None:
+    apart(active)
+
+    refused = shell("log", "bundle", TRIAL, "--out", "a.zip", "--unblinded", by="stat")
+    assert f"`alloc sealer bundle {TRIAL} --out FILE`" in " ".join(refused.err.split())
+    assert not Path("a.zip").exists()
+    assert "log.exported" not in shell("log", "show", TRIAL, "--json", by="dmc").out
+
+    made = shell("sealer", "bundle", TRIAL, "--out", "a.zip", by="stat")
+    assert made.code == 0, made.err
+    assert "lists/1/design.json" in read_members(Path("a.zip").read_bytes())
+    Path("policy").write_text(shell("log", "policy", TRIAL).out)
+    assert shell("log", "verify", "--bundle", "a.zip", "--policy", "policy").code == 0
 
 
 @pytest.mark.parametrize("options", [(), ("--signing",)])

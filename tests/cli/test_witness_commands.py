@@ -135,3 +135,23 @@ def test_a_place_to_listen_is_host_and_port(folder: Path, shell: Shell, bind: st
 def test_there_is_nothing_to_serve_in_another_folder(tmp_path: Path, shell: Shell) -> None:
     for arguments in (("serve", tmp_path), ("status", tmp_path / "no")):
         assert "[witness-folder]" in shell("witness", *arguments).err
+
+
+def test_a_changed_key_is_told_to_the_witness_by_its_keeper(
+    folder: Path, tmp_path: Path, shell: Shell, cosign: Cosign
+) -> None:
+    newer = GrowingLog(label="next")
+    cosign(LOG, 0, 5)
+
+    refused = cosign(newer, 5, 8)
+    assert refused.code == 1
+    assert "`alloc witness add-log FOLDER VKEY --changed`" in " ".join(refused.err.split())
+    assert not (tmp_path / "response-one-5-8").exists()
+    unsaid = shell("witness", "add-log", folder, newer.key.vkey)
+    assert "[witness-folder]" in unsaid.err
+    assert "ask its statistician and its manager" in " ".join(unsaid.err.split())
+    assert shell("witness", "add-log", folder, newer.key.vkey, "--changed").code == 0
+
+    assert cosign(newer, 5, 9).code == 0
+    status = json.loads(shell("witness", "status", folder, "--json").out)
+    assert [item["log"] for item in status["logs"]] == [newer.key.vkey]

@@ -135,7 +135,7 @@ def test_a_checkpoint_is_of_the_size_that_its_place_says() -> None:
     (replaced("audit/entries.ndjson", b"\n", b"\r\n"), "CR LF"),
     (replaced("audit/entries.ndjson", b'"cap"', b'"cop"'), "cannot be read"),
     (replaced("audit/checkpoint", b"12\n", b"13\n"), "signature of"),
-    (put("audit/checkpoint", b""), "signed note"),
+    (put("audit/checkpoint", b""), "audit/checkpoint: line 1: it ends without a line end"),
     (put("audit/entries.ndjson", b""), "missing: a checkpoint vouches"),
 )
 def test_a_changed_log_is_refused(change: Change, rule: str) -> None:

@@ -170,3 +170,25 @@ def test_two_requests_at_once_never_sign_two_histories(folder: Path) -> None:
         thread.join()
 
     assert sorted(status for _, status in told) == [200] + [409] * 15
+
+
+def test_after_a_change_of_the_logs_key_what_was_seen_still_counts(
+    desk: WitnessDesk, folder: Path
+) -> None:
+    desk.answer(LOG.request(0, 5).data, clock)
+    newer = GrowingLog(label="next")
+
+    refused = desk.answer(newer.request(5, 9).data, clock)
+    assert refused.status == 403
+    assert "`alloc witness add-log FOLDER VKEY --changed`" in refused.body
+    add_log(folder, newer.key, changed=True)
+    other = GrowingLog(label="next", history="two")
+    assert desk.answer(other.request(0, 9).data, clock)[:3:2] == (409, "5\n")
+    assert desk.answer(other.request(5, 9).data, clock).status == 422
+    assert desk.answer(LOG.request(5, 9).data, clock).status == 403
+    assert desk.find_note(ORIGIN).startswith(LOG.note(5))
+    assert list_witnessed(folder)[0].log == newer.key
+
+    assert desk.answer(newer.request(5, 9).data, clock).status == 200
+    assert desk.find_note(ORIGIN).startswith(newer.note(9))
+    assert open_cosigned(desk.find_note(ORIGIN), newer.key, [desk.verifier])[0].size == 9

@@ -145,7 +145,7 @@ def test_a_key_file_that_holds_no_key_is_refused(folder: Path, data: bytes) -> N
     create_witness(folder, NAME)
     (folder / KEY).write_bytes(data)
 
-    with pytest.raises(WitnessFolderError, match="not the one"):
+    with pytest.raises(WitnessFolderError, match=r"witness\.key: this is no Ed25519 key"):
         open_key(folder)
 
 
@@ -176,7 +176,7 @@ def test_a_log_is_followed_from_nothing_on_and_stays_followed(folder: Path) -> N
     assert sorted(read_logs(folder)) == ["other.example.org/T/audit", ORIGIN]
     assert note_path(folder, ORIGIN).read_text() == "what was seen"
     assert (folder / POLICY).read_text() == (
-        f"log {LOG.key.vkey}\nlog {read_logs(folder)['other.example.org/T/audit'].vkey}\n"
+        f"log {LOG.key.vkey}\nlog {read_logs(folder)['other.example.org/T/audit'][-1].vkey}\n"
         "quorum none\n"
     )
     assert read_public(folder) == public
@@ -191,15 +191,34 @@ def test_what_was_seen_outlives_an_interrupted_adding(folder: Path) -> None:
     assert note_path(folder, ORIGIN).read_text() == "what was seen"
 
 
-def test_a_logs_key_never_changes_and_is_no_witnesss(folder: Path) -> None:
+def test_a_logs_key_is_not_exchanged_unsaid_and_is_no_witnesss(folder: Path) -> None:
     public = make_witness(folder, LOG.key)
 
-    with pytest.raises(WitnessFolderError, match="with another key"):
-        add_log(folder, GrowingLog(label="forger").key)
+    with pytest.raises(WitnessFolderError, match=r"with another key.*compare the two.*--changed"):
+        add_log(folder, GrowingLog(label="next").key)
     with pytest.raises(WitnessFolderError, match="a witness's, not a log's"):
-        add_log(folder, public)
+        add_log(folder, public, changed=True)
 
-    assert read_logs(folder) == {ORIGIN: LOG.key}
+    assert read_logs(folder) == {ORIGIN: (LOG.key,)}
+
+
+def test_a_changed_key_takes_the_place_of_the_one_before_and_none_comes_back(folder: Path) -> None:
+    make_witness(folder, LOG.key)
+    other, newer = GrowingLog("other.example.org/T/audit").key, GrowingLog(label="next").key
+    add_log(folder, other)
+    note_path(folder, ORIGIN).write_text("what was seen")
+
+    for _ in range(2):
+        add_log(folder, newer, changed=True)
+
+    assert read_logs(folder) == {ORIGIN: (LOG.key, newer), other.name: (other,)}
+    assert note_path(folder, ORIGIN).read_text() == "what was seen"
+    for changed in (False, True):
+        with pytest.raises(WitnessFolderError, match="an older key of"):
+            add_log(folder, LOG.key, changed=changed)
+    with pytest.raises(WitnessFolderError, match="is not followed here yet"):
+        add_log(folder, GrowingLog("third.example.org/T/audit").key, changed=True)
+    assert read_logs(folder) == {ORIGIN: (LOG.key, newer), other.name: (other,)}
 
 
 def test_a_policy_may_hold_comments_witnesses_and_addresses(folder: Path) -> None:
@@ -209,7 +228,7 @@ def test_a_policy_may_hold_comments_witnesses_and_addresses(folder: Path) -> Non
         f"witness w {public.vkey}\nquorum w\n"
     )
 
-    assert read_logs(folder) == {ORIGIN: LOG.key}
+    assert read_logs(folder) == {ORIGIN: (LOG.key,)}
     assert LOG.key.kind == ED25519
 
 
@@ -222,6 +241,15 @@ def test_a_policy_that_is_none_is_refused(folder: Path, text: str) -> None:
     (folder / POLICY).write_bytes(text.encode("utf-8", "surrogateescape"))
 
     with pytest.raises(WitnessFolderError, match=r"policy\.txt"):
+        read_logs(folder)
+
+
+def test_a_policy_that_is_too_large_is_refused_and_not_cut(folder: Path) -> None:
+    make_witness(folder, LOG.key)
+    with (folder / POLICY).open("ab") as file:
+        file.write(b"# ours\n" * 2**18)
+
+    with pytest.raises(WitnessFolderError, match=r"policy\.txt: it is larger than 1,048,576 bytes"):
         read_logs(folder)
 
 

@@ -229,6 +229,17 @@ def test_what_is_no_archive_is_refused(
         )
 
 
+def test_what_stands_before_or_after_the_archive_is_refused(
+    backup_file: Path, refuse_backup: Callable[..., str]
+) -> None:
+    whole = backup_file.read_bytes()
+
+    before = refuse_backup(b"\xef\xbb\xbf" + whole)
+    assert before == "the file: its first member begins at byte 3, not at 0"
+    for after in (b"\n", b" ", b"\0", b"junk\n", bytes(5_000)):
+        assert refuse_backup(whole + after) == "the file: bytes follow the archive's end"
+
+
 def test_a_truncated_file_is_refused_wherever_it_was_cut(
     backup_file: Path, refuse_backup: Callable[..., str]
 ) -> None:

@@ -187,7 +187,7 @@ def test_the_full_receipt_of_another_entry_than_an_assignment_is_refused(
         (lambda text: text.replace("\n", "\r\n"), "line 1: it ends in CR LF"),
         (lambda text: text.replace("\nindex", "\r\nindex"), "line 2: it ends in CR LF"),
         (lambda text: text.replace("index", "ind\0ex"), "line 3: it holds a control character"),
-        (lambda text: text + "x", "whole signature lines"),
+        (lambda text: text + "x", "it ends without a line end"),
         (lambda text: text + "x\n", "a signature line is spelled"),
         (lambda text: "x" + text, "line 1: a receipt begins with"),
     ],

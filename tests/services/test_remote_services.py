@@ -131,7 +131,8 @@ def test_a_passphrase_is_one_line_of_a_file(tmp_path: Path) -> None:
     environ = {"ALLOC_HOST": "rac.example.org", "ALLOC_PASSPHRASE_FILE": str(path)}
     settings = Settings.from_environment(environ)
 
-    for bad in (None, b"", b"\n", b"\xff\n"):
+    odd = (b"a\r\n", b"a\nb\n", b"a\0", b"\xef\xbb\xbfa\n", "a b\n".encode("utf-16"), b"a" * 2**20)
+    for bad in (None, b"", b"\n", b"\xff\n", *odd):
         if bad is not None:
             path.write_bytes(bad)
         with pytest.raises(KeysPassphraseError, match="no passphrase can be read here"):

@@ -77,5 +77,8 @@ def test_json_in_another_spelling_is_refused_when_it_is_read(
     with database.write() as transaction:
         transaction.execute(text("UPDATE randomization_list SET slots = '[4, 4]'"))
 
-    with pytest.raises(CanonError, match="not the canonical spelling"), database.read() as session:
+    with (
+        pytest.raises(CanonError, match="leaves the canonical spelling"),
+        database.read() as session,
+    ):
         queries.read_list(session, trial_id, 1)

@@ -6,6 +6,7 @@ import pty
 import select
 import signal
 import subprocess
+import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -48,6 +49,11 @@ class Terminal:
             self._process.send_signal(signal.SIGINT)
             self._read_until(time.monotonic() + every)
         return self.finish()
+
+    @property
+    def echoes(self) -> bool:
+        """Tell whether what is typed is shown, as a shell wants it."""
+        return bool(termios.tcgetattr(self._descriptor)[3] & termios.ECHO)
 
     def finish(self) -> int:
         """Read to the end and return the exit code."""

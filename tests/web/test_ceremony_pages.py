@@ -177,7 +177,7 @@ def test_a_party_that_comes_twice_late_or_with_anothers_commitment_is_named(held
     ("typed", "told"),
     [
         ({}, "say whether there is a beacon"),
-        ({"beacon": "drand", "round": "x"}, "whole number from 1"),
+        ({"beacon": "drand", "round": "x"}, "is from 1 to"),
         ({"beacon": "drand", "round": "1000"}, "at least an hour ahead"),
         ({"beacon": "public-string", "source": " "}, "1 to 500 characters"),
     ],

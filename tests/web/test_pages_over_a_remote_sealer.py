@@ -1,5 +1,6 @@
 """The pages of a process that holds no key: a reveal, a dead sealer, an activation, a design."""
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from alloc_service.sealing.local import LocalSealer
 from alloc_service.sealing.remote import RemoteSealer
 from alloc_service.services import sealed_lists
 from tests.support.browser import Browser
+from tests.support.ceremonies import begin
 from tests.support.installation import Installation
 from tests.support.pages import browse_as
 from tests.support.served_sealer import Served, short_folder
@@ -130,3 +132,28 @@ def test_a_design_is_logged_as_looked_at_and_opened_on_the_sealers_host(
     assert f"alloc sealer design {active.origin} {entry.seq}" in stat.words
     opened = sealed_lists.open_logged_design(moved.local, active.origin, entry.seq)
     assert opened.list == 1
+
+
+def test_a_ceremony_is_finished_on_its_page_with_the_design_that_the_host_opened(
+    open_stage: OpenStage, apart: Callable[[Installation], Apart]
+) -> None:
+    staffed = open_stage("staffed")
+    moved = apart(staffed)
+    held = begin(staffed).until_revealed()
+    place = "/trials/TEST-SMALL/ceremonies/1"
+    stat = browse_as(staffed, "stat", place)
+
+    def given() -> dict[str, object]:
+        identity = io.BytesIO(held.identity.encode())
+        return {"ceremony": held.id, "identity": (identity, "c.key")}
+
+    stat.post(f"{place}/finish", given())
+    (look,) = staffed.entries("design.read")
+    assert stat.answer.status_code == 422
+    assert f"alloc sealer design {staffed.origin} {look.seq}" in stat.words
+    assert held.identity not in stat.page
+    design = sealed_lists.open_logged_design(moved.local, staffed.origin, look.seq).to_bytes()
+
+    stat.post(f"{place}/finish", {**given(), "design": (io.BytesIO(design), "design.json")})
+    assert stat.title == "The list is sealed"
+    assert len(staffed.entries("design.read")) == 1
