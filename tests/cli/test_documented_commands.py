@@ -41,7 +41,8 @@ def read_commands(text: str) -> Iterator[list[str]]:
 
 def find_fault(words: list[str]) -> str:
     """Return what is not there of a command, or ""."""
-    context, command = click.Context(alloc), alloc
+    context = click.Context(alloc)
+    command: click.Command = alloc
     rest = list(words)
     while isinstance(command, click.Group) and rest:
         found = command.get_command(context, rest[0])
