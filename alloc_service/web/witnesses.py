@@ -37,7 +37,7 @@ from alloc_service.services.recovery import TwoPeople
 from alloc_service.services.witnesses import MODES, NewPolicy, WitnessPlace
 from alloc_service.web.context import show_utc
 from alloc_service.web.fields import tell_fault, tell_faults
-from alloc_service.web.words import tell, tell_rule
+from alloc_service.web.words import say, tell, tell_rule
 
 pages = Blueprint("witnesses", __name__)
 
@@ -123,7 +123,7 @@ def collect(trial: str) -> ResponseReturnValue:
     for name in sorted(got.lines):
         flash(_("%(name)s has confirmed the log as it is now.", name=name))
     for name, trouble in sorted(got.troubles.items()):
-        flash(_("%(name)s has not: %(trouble)s.", name=name, trouble=trouble))
+        flash(_("%(name)s has not: %(trouble)s.", name=name, trouble=say(trouble)))
     return redirect(url_for("witnesses.show", trial=trial), 303)
 
 

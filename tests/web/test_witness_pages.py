@@ -150,6 +150,28 @@ def test_the_gate_is_suspended_by_two_and_ended_by_one(
     assert dmc.answer.status_code == 409
 
 
+@pytest.mark.parametrize("step", ["policy", "suspend"])
+def test_after_the_sessions_end_a_form_goes_on_without_the_second_persons_password(
+    gated: Installation, browse: Browse, step: str
+) -> None:
+    dmc = browse("dmc")
+    dmc.get(PAGE)
+    fields = {"hours": "2", "code": "power", "reason": "No power there.", "mode": "off"}
+    gated.clock.advance(hours=1)
+    form = "-of-gate" if step == "suspend" else ""
+    dmc.post(f"{PAGE}/{step}", {**fields, **signed_by("manager", form)})
+    assert dmc.answer.status_code == 401
+
+    own = {"username": "dmc", "password": password_of("dmc")}
+    dmc.post("/sign-in", {**dmc.hidden, **own})
+
+    assert dmc.title == "Go on where you were"
+    assert dmc.hidden[f"second{form}"] == "manager"
+    assert dmc.hidden["reason"] == "No power there."
+    assert not [name for name in dmc.hidden if "password" in name]
+    assert password_of("manager") not in dmc.page
+
+
 @pytest.mark.parametrize(
     ("changed", "fields", "status"),
     [
