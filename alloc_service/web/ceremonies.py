@@ -175,22 +175,21 @@ def reveal(trial: str, number: int) -> ResponseReturnValue:
 @allow(Action.GENERATE_LIST)
 def finish(trial: str, number: int) -> ResponseReturnValue:
     """Open the shares, make and seal the list, and forget shares and seed."""
+    field = "share"  # what is being read
     try:
+        deposits = _read_shares()
+        field = "design"
+        design = _read_design()
+        field = "identity"
         identity = _read_file("identity").decode("utf-8", "replace")
-        deposits = tuple(
-            OwnShare.from_bytes(file.read(LONGEST_FILE + 1), file.filename or "share")
-            for file in request.files.getlist("share")
-            if file.filename
-        )
-        kept = _read_file("design", 2**20)
         made = ceremony_lists.finish(
             deps_here(), person_here(), trial, _typed("ceremony"), Opening(identity, deposits),
-            design=Design.from_bytes(kept.removesuffix(b"\n")) if kept else None,
+            design=design,
         )  # fmt: skip
     except (AccessError, OperationError):
         raise
     except RefusalError as error:
-        return _show(trial, number, {"identity": _tell(error)}, "finish"), 422
+        return _show(trial, number, {field: _tell(error)}, "finish"), 422
     return render_template("list_made.html", made=made, escrow=sorted(made.escrow))
 
 
@@ -243,6 +242,20 @@ def _typed(field: str) -> str:
 def _read_file(field: str, most: int = LONGEST_FILE) -> bytes:
     file = request.files.get(field)
     return b"" if file is None else file.read(most + 1)
+
+
+def _read_shares() -> tuple[OwnShare, ...]:
+    """Return the shares that two custodians opened for parties that stay away."""
+    return tuple(
+        OwnShare.from_bytes(file.read(LONGEST_FILE + 1), file.filename or "share")
+        for file in request.files.getlist("share")
+        if file.filename
+    )
+
+
+def _read_design() -> Design | None:
+    kept = _read_file("design", 2**20)
+    return Design.from_bytes(kept.removesuffix(b"\n")) if kept else None
 
 
 def _read_beacon() -> Beacon | None:

@@ -279,6 +279,25 @@ def test_the_statistician_brings_identity_design_and_a_share_that_custodians_ope
     assert not held.installation.entries("design.read")
 
 
+@pytest.mark.parametrize("field", ["share", "design"])
+def test_a_file_that_is_no_share_or_no_design_is_refused_beside_its_field(
+    held: Held, field: str
+) -> None:
+    held.until_revealed()
+    stat = browse(held, "stat")
+    fields = {
+        "ceremony": held.id,
+        "identity": (io.BytesIO(held.identity.encode()), "ceremony.key"),
+        field: (io.BytesIO(b"{}"), "file"),
+    }
+
+    stat.post(f"{PLACE}/1/finish", fields)
+
+    assert stat.answer.status_code == 422
+    assert list(stat.errors) == [field]
+    assert not held.installation.entries("list.sealed")
+
+
 @pytest.mark.parametrize("identity", [b"", b"\xff\xfe", b"AGE-SECRET-KEY-1NONSENSE"])
 def test_an_identity_that_is_none_is_refused_and_not_repeated(held: Held, identity: bytes) -> None:
     held.until_revealed()
