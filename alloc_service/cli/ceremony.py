@@ -38,7 +38,7 @@ from alloc_service.services.ceremony_views import CeremonyView
 from alloc_service.services.deps import system_clock
 
 NEXT: Mapping[str, str] = {
-    "commit": "the parties commit; then the statistician announces it",
+    "commit": "the parties commit, then deposit; then the statistician announces it",
     "deposit": "every party deposits its share with the escrow",
     "beacon": "somebody types the beacon's value, once it is published",
     "reveal": "every party hands in its share",

@@ -72,7 +72,7 @@ class CeremonyError(InputError):
     """A seed ceremony breaks a rule of rac-seed/1."""
 
     code = "bad-ceremony"
-    text = "The seed ceremony was refused: {rule}. See docs/ceremony.md."
+    text = "This step of the seed ceremony was refused: {rule}. See docs/ceremony.md."
 
 
 class TypedSeedError(AccessError):

@@ -93,10 +93,10 @@ class GateClosedError(OperationError):
 
     code = "gate-closed"
     text = (
-        "The allocation waits for the trial's witness: {rule}. Nothing is lost: what was assigned "
-        "is logged and stays. Ask again in a few minutes; the same slot is opened, never another. "
-        "If it lasts, call the data monitoring committee or the trial manager: with a second "
-        "person they can let allocations go on without a witness for a time."
+        "This waits for the trial's witness: {rule}. Nothing is lost: what was assigned is logged "
+        "and stays. Ask again in a few minutes; the same slot is opened, never another. If it "
+        "lasts, call the data monitoring committee or the trial manager: with a second person "
+        "they can let allocations go on without a witness for a time."
     )
 
 

@@ -122,7 +122,8 @@ def _ask(url: str, method: str, path: str, body: bytes | None) -> Reply:
     except TimeoutError:
         raise WitnessSilentError(url=url, rule="it did not answer in time") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        rule = f"it cannot be reached ({type(error).__name__})"
+        told = getattr(error, "strerror", None) or type(error).__name__
+        rule = f"it cannot be reached ({told})"
         raise WitnessSilentError(url=url, rule=rule) from None
 
 

@@ -5,6 +5,7 @@ that this service cannot open, but for the last step, where the statistician bri
 it is read in memory and is in no answer.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
@@ -19,20 +20,23 @@ from alloc_service.errors import (
     CeremonyError,
     OperationError,
     RefusalError,
+    RuleError,
     UnknownRecordError,
 )
 from alloc_service.login import allow, deps_here, person_here
 from alloc_service.permissions import Action
+from alloc_service.sealing import shares
 from alloc_service.sealing.shares import LONGEST_FILE, OwnShare
 from alloc_service.services import ceremonies, ceremony_lists, ceremony_views
 from alloc_service.services.ceremony_lists import Opening
+from alloc_service.services.ceremony_views import CeremonyView, Party
 from alloc_service.web.design_form import CUSTODIANS, read_custodians
-from alloc_service.web.words import mark, say, tell
+from alloc_service.web.words import mark, say, tell, tell_rule
 
 pages = Blueprint("ceremonies", __name__, url_prefix="/trials/<trial:trial>/ceremonies")
 
 STEPS: Mapping[str, str] = {
-    "commit": mark("The parties commit; then the statistician announces it."),
+    "commit": mark("The parties commit, then deposit; then the statistician announces it."),
     "deposit": mark("Every party deposits its share with the escrow."),
     "beacon": mark("The beacon's value is typed, once it is published."),
     "reveal": mark("Every party hands in its share."),
@@ -49,6 +53,11 @@ REASONS: Mapping[str, str] = {
     "rehearsal": mark("It was a rehearsal"),
 }
 _AHEAD = timedelta(hours=2)
+_COMMITMENT = re.compile(r"[0-9a-f]{64}", re.ASCII)
+# What is wrong with an announcement, beside the field that its beacon comes from.
+_SOURCES = {"drand": "round", "public-string": "source"}
+# Where a refusal is told whose form is not on the page any more.
+_NOW = "now"
 
 
 @pages.get("")
@@ -72,14 +81,14 @@ def open_another(trial: str, number: int) -> ResponseReturnValue:
     """Open another ceremony after the one before was dropped."""
     custodians, told = read_custodians(request.form)
     if told:
-        return _show(trial, number, told), 422
+        return _show(trial, number, told, "open_another"), 422
     keys = ceremonies.Keys(request.form.get("recipient", "").strip(), custodians)
 
     def act() -> str:
         ceremonies.open_another(deps_here(), person_here(), trial, number, keys)
         return str(_("Another ceremony is open."))
 
-    return _do(trial, number, "recipient", act)
+    return _do(trial, number, "open_another", act, "recipient")
 
 
 @pages.post("/<int:number>/commit")
@@ -87,6 +96,9 @@ def open_another(trial: str, number: int) -> ResponseReturnValue:
 def commit(trial: str, number: int) -> ResponseReturnValue:
     """Take a party's commitment."""
     party, commitment = _typed("party"), _typed("commitment").lower()
+    errors = _find_faults(party, commitment)
+    if errors:
+        return _show(trial, number, errors, "commit"), 422
 
     def act() -> str:
         ceremonies.commit(
@@ -95,7 +107,7 @@ def commit(trial: str, number: int) -> ResponseReturnValue:
         )  # fmt: skip
         return str(_("%(party)s is committed.", party=party))
 
-    return _do(trial, number, "commitment", act)
+    return _do(trial, number, "commit", act, "commitment")
 
 
 @pages.post("/<int:number>/deposit")
@@ -112,7 +124,7 @@ def deposit(trial: str, number: int) -> ResponseReturnValue:
         )
         return str(_("The share of %(party)s is deposited.", party=party))
 
-    return _do(trial, number, "deposit", act)
+    return _do(trial, number, "deposit", act, "deposit")
 
 
 @pages.post("/<int:number>/announce")
@@ -125,7 +137,7 @@ def announce(trial: str, number: int) -> ResponseReturnValue:
         ceremonies.announce(deps_here(), person_here(), trial, _typed("ceremony"), beacon)
         return str(_("The ceremony is announced."))
 
-    return _do(trial, number, "beacon", act)
+    return _do(trial, number, "announce", act, _SOURCES.get(_typed("beacon"), "beacon"))
 
 
 @pages.post("/<int:number>/beacon")
@@ -140,7 +152,7 @@ def give_beacon(trial: str, number: int) -> ResponseReturnValue:
         )
         return str(_("The beacon's value is logged."))
 
-    return _do(trial, number, "value", act)
+    return _do(trial, number, "give_beacon", act, "value" if value else "proof")
 
 
 @pages.post("/<int:number>/reveal")
@@ -156,29 +168,28 @@ def reveal(trial: str, number: int) -> ResponseReturnValue:
         )  # fmt: skip
         return str(_("The share of %(party)s is handed in.", party=party))
 
-    return _do(trial, number, "reveal", act)
+    return _do(trial, number, "reveal", act, "reveal")
 
 
 @pages.post("/<int:number>/finish")
 @allow(Action.GENERATE_LIST)
 def finish(trial: str, number: int) -> ResponseReturnValue:
     """Open the shares, make and seal the list, and forget shares and seed."""
+    field = "share"  # what is being read
     try:
+        deposits = _read_shares()
+        field = "design"
+        design = _read_design()
+        field = "identity"
         identity = _read_file("identity").decode("utf-8", "replace")
-        deposits = tuple(
-            OwnShare.from_bytes(file.read(LONGEST_FILE + 1), file.filename or "share")
-            for file in request.files.getlist("share")
-            if file.filename
-        )
-        kept = _read_file("design", 2**20)
         made = ceremony_lists.finish(
             deps_here(), person_here(), trial, _typed("ceremony"), Opening(identity, deposits),
-            design=Design.from_bytes(kept.removesuffix(b"\n")) if kept else None,
+            design=design,
         )  # fmt: skip
     except (AccessError, OperationError):
         raise
     except RefusalError as error:
-        return _show(trial, number, {"identity": tell(error)}), 422
+        return _show(trial, number, {field: _tell(error)}, "finish"), 422
     return render_template("list_made.html", made=made, escrow=sorted(made.escrow))
 
 
@@ -191,18 +202,37 @@ def drop(trial: str, number: int) -> ResponseReturnValue:
         ceremonies.drop(deps_here(), person_here(), trial, _typed("ceremony"), _typed("reason"))
         return str(_("The ceremony is dropped. It stays in the log."))
 
-    return _do(trial, number, "reason", act)
+    return _do(trial, number, "drop", act, "reason")
 
 
-def _do(trial: str, number: int, field: str, act: Callable[[], str]) -> ResponseReturnValue:
+def _do(
+    trial: str, number: int, form: str, act: Callable[[], str], field: str
+) -> ResponseReturnValue:
     """Do one step and show how the ceremony stands, or show the form again with the rule."""
     try:
         flash(act())
     except (AccessError, OperationError):
         raise
     except RefusalError as error:
-        return _show(trial, number, {field: tell(error)}), 422
+        return _show(trial, number, {field: _tell(error)}, form), 422
     return redirect(url_for("ceremonies.show", trial=trial, number=number), 303)
+
+
+def _tell(error: RefusalError) -> str:
+    """Return what a refusal says; of a step's rule the rule alone."""
+    return tell_rule(error) if isinstance(error, (CeremonyError, RuleError)) else tell(error)
+
+
+def _find_faults(party: str, commitment: str) -> dict[str, str]:
+    """Return what is wrong with a typed commitment, by field."""
+    errors = {}
+    try:
+        shares.require_party(party)
+    except CeremonyError as error:
+        errors["party"] = tell_rule(error)
+    if not _COMMITMENT.fullmatch(commitment):
+        errors["commitment"] = _("Commitment: give the 64 digits, 0-9 and a-f, that were shown.")
+    return errors
 
 
 def _typed(field: str) -> str:
@@ -212,6 +242,20 @@ def _typed(field: str) -> str:
 def _read_file(field: str, most: int = LONGEST_FILE) -> bytes:
     file = request.files.get(field)
     return b"" if file is None else file.read(most + 1)
+
+
+def _read_shares() -> tuple[OwnShare, ...]:
+    """Return the shares that two custodians opened for parties that stay away."""
+    return tuple(
+        OwnShare.from_bytes(file.read(LONGEST_FILE + 1), file.filename or "share")
+        for file in request.files.getlist("share")
+        if file.filename
+    )
+
+
+def _read_design() -> Design | None:
+    kept = _read_file("design", 2**20)
+    return Design.from_bytes(kept.removesuffix(b"\n")) if kept else None
 
 
 def _read_beacon() -> Beacon | None:
@@ -226,7 +270,23 @@ def _read_beacon() -> Beacon | None:
     return None
 
 
-def _show(trial: str, number: int, errors: Mapping[str, str]) -> str:
+def _find_forms(view: CeremonyView, own: Party | None, *, leads: bool, joins: bool) -> set[str]:
+    """Return the forms of the next step that are for somebody, by the view that takes each."""
+    begun = any(party.deposited for party in view.parties)
+    offered = {
+        "commit": joins and own is None and view.step == "commit" and not begun,
+        "deposit": own and not own.deposited and view.step in {"commit", "deposit"},
+        "announce": leads and view.step == "commit" and view.parties,
+        "give_beacon": joins and view.step == "beacon",
+        "reveal": own and not own.revealed and view.step == "reveal",
+        "finish": leads and view.step in {"reveal", "finish"},
+        "drop": leads and view.step not in {"sealed", "dropped"} and view.parties,
+        "open_another": leads and view.step == "dropped",
+    }
+    return {form for form, here in offered.items() if here}
+
+
+def _show(trial: str, number: int, errors: Mapping[str, str], form: str = "") -> str:
     deps, person = deps_here(), person_here()
     views = [
         view
@@ -236,10 +296,14 @@ def _show(trial: str, number: int, errors: Mapping[str, str]) -> str:
     if not views:
         raise UnknownRecordError(what=f"ceremony of trial {trial}, list", name=number)
     leads, joins = ceremony_views.find_parts(deps, person, trial)
+    own = views[-1].party_of(person.id)
+    forms = _find_forms(views[-1], own, leads=leads, joins=joins)
+    if errors and form not in forms:  # somebody else was faster
+        errors = {_NOW: " ".join(errors.values())}
     return render_template(
         "ceremony.html",
-        number=number, views=views, view=views[-1], own=views[-1].party_of(person.id),
-        leads=leads, joins=joins, errors=errors, typed=request.form, steps=STEPS,
+        number=number, views=views, view=views[-1], own=own, leads=leads, forms=forms,
+        errors=errors, typed=request.form, steps=STEPS,
         reasons=[(code, say(words)) for code, words in REASONS.items()],
         suggested=Drand.after(deps.clock() + _AHEAD), custodians=range(1, CUSTODIANS + 1),
     )  # fmt: skip

@@ -40,7 +40,7 @@ from alloc_service.web.design_form import (
     read_design_form,
 )
 from alloc_service.web.pictures import draw_inline
-from alloc_service.web.words import tell
+from alloc_service.web.words import tell, tell_rule
 
 pages = Blueprint("designs", __name__, url_prefix="/trials/<trial:trial>/lists")
 
@@ -134,7 +134,10 @@ def freeze(trial: str) -> ResponseReturnValue:
     keys = ceremonies.Keys(form.get("recipient", "").strip(), custodians)
     try:
         ceremonies.freeze(deps_here(), person_here(), design, keys)
-    except (InputError, EscrowError, AgeError, RuleError) as error:
+    except RuleError as error:
+        errors = {"number": tell_rule(error)}
+        return _show_new(trial, form, errors, _weigh(definition, design)), 422
+    except (InputError, EscrowError, AgeError) as error:
         field = "recipient" if isinstance(error, AgeError) else "ceremony-name1"
         return _show_new(trial, form, {field: tell(error)}, _weigh(definition, design)), 422
     return render_template("ceremony_frozen.html", design=design)

@@ -49,6 +49,10 @@ _UNSURE = mark(
     "An allocation that was made stays made: look at the participant's page before you ask "
     "again. Nothing is ever drawn twice."
 )
+_UNSURE_ELSEWHERE = mark(
+    "What is in the log stays in the log. Look whether your request is in it before you send it "
+    "again."
+)
 
 
 def init_faults(app: Flask, statuses: Mapping[type[RefusalError], int]) -> None:
@@ -84,7 +88,7 @@ def _refuse(statuses: Mapping[type[RefusalError], int], error: RefusalError) -> 
     status = status_of(statuses, error)
     if error.code in _REMEDIES:
         return _page(404, say(_REMEDIES[error.code]).format_map(error.facts), "", error.code)
-    follows = _UNSURE if status >= 500 else _SAVED
+    follows = _unsure() if status >= 500 else _SAVED
     return _page(status, tell(error), follows, error.code)
 
 
@@ -104,17 +108,29 @@ def _refuse_request(error: HTTPException) -> ResponseReturnValue:
 def _apologize(error: Exception) -> ResponseReturnValue:
     _log(error)
     told = _("This is a fault of the program and not yours.")
-    return _page(500, told, _UNSURE, "fault")
+    return _page(500, told, _unsure(), "fault")
 
 
 def _page(status: int, told: str, follows: str, code: str = "") -> ResponseReturnValue:
     title = say(_TITLES.get(status, _OTHERWISE))
     facts = {"title": title, "told": told, "follows": say(follows), "code": code}
+    # Who may not see the participant is not sent there, nor who looked for what is not there.
+    facts["enrolment"] = "" if status in {403, 404, 405} else _enrolment()
     try:
         return render_template("refused.html", **facts), status
     except Exception as error:  # noqa: BLE001  who is signed in may be what cannot be read
         _log(error)
         return render_template("refused_plainly.html", **facts), status
+
+
+def _unsure() -> str:
+    return _UNSURE if _enrolment() else _UNSURE_ELSEWHERE
+
+
+def _enrolment() -> str:
+    """Return the participant's record that was asked about, or "" for anything else."""
+    asked = request.view_args or {}
+    return "" if "trial" in asked else str(asked.get("enrolment", ""))
 
 
 def _log(error: Exception) -> None:

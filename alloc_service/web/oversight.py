@@ -37,9 +37,9 @@ ENTRIES, CHECKPOINT, KEY = "entries.ndjson", "checkpoint", "log.vkey"
 _LARGEST_SEQ = 2**31 - 1
 
 
-@pages.context_processor
+@pages.app_context_processor
 def _know_witnesses() -> dict[str, object]:
-    """Give every page of oversight how the trial's witnesses stand, where it asks for it."""
+    """Give every page of a trial how its witnesses stand, where it asks for it."""
     return {"standing_here": _read_standing}
 
 

@@ -12,7 +12,8 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.datastructures import MultiDict
 
 _LASTS = 24 * 3_600
-_NEVER_KEPT = ("csrf_token", "password", "new_password", "again", "kept")
+_NEVER_KEPT = ("csrf_token", "again", "kept")
+_OF_PASSWORDS = "password"  # in the name of every field that asks for one, but for `again`
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,11 @@ class Kept:
 
 def keep(path: str, form: MultiDict[str, str], username: str) -> str:
     """Return a form as a text for the sign-in page."""
-    fields = {name: form.getlist(name) for name in form if name not in _NEVER_KEPT}
+    fields = {
+        name: form.getlist(name)
+        for name in form
+        if name not in _NEVER_KEPT and _OF_PASSWORDS not in name
+    }
     return _signer().dumps({"path": path.rstrip("?"), "fields": fields, "username": username})
 
 

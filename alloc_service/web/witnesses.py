@@ -22,14 +22,22 @@ from alloc_service.errors import (
     WitnessPlaceError,
     WrongPasswordError,
 )
+from alloc_service.log.entry import parse_time
 from alloc_service.log.witness import LONGEST_REQUEST
 from alloc_service.login import allow, browser_here, deps_here, person_here
 from alloc_service.permissions import Action
-from alloc_service.services import accounts, throttle, witness_standing, witnesses
+from alloc_service.services import (
+    accounts,
+    throttle,
+    witness_client,
+    witness_standing,
+    witnesses,
+)
 from alloc_service.services.recovery import TwoPeople
 from alloc_service.services.witnesses import MODES, NewPolicy, WitnessPlace
+from alloc_service.web.context import show_utc
 from alloc_service.web.fields import tell_fault, tell_faults
-from alloc_service.web.words import tell
+from alloc_service.web.words import say, tell, tell_rule
 
 pages = Blueprint("witnesses", __name__)
 
@@ -65,11 +73,11 @@ def take_policy(trial: str) -> ResponseReturnValue:
     try:
         witnesses.set_policy(deps_here(), people, trial, new)
     except WitnessPlaceError as error:
-        return _show(trial, {"vkey1": tell(error)}), 422
+        return _show(trial, {_find_field(error): tell(error)}), 422
     except NotAllowedError as error:
         return _show(trial, {"second": tell_fault(_("Second person"), error)}), 403
     except RuleError as error:
-        return _show(trial, {"mode": _refusal(error)}), 409
+        return _show(trial, {"mode": tell_rule(error)}), 409
     return _done(trial, _("The witnesses are set. Ask them now to confirm the log."))
 
 
@@ -91,8 +99,8 @@ def suspend(trial: str) -> ResponseReturnValue:
     except NotAllowedError as error:
         return _show(trial, {"second-of-gate": tell_fault(_("Second person"), error)}), 403
     except RuleError as error:
-        return _show(trial, {"hours": _refusal(error)}), 409
-    until = entry.body["until"]
+        return _show(trial, {"hours": tell_rule(error)}), 409
+    until = show_utc(parse_time(entry.body["until"]))
     return _done(trial, _("Until %(until)s allocations wait for no witness.", until=until))
 
 
@@ -103,7 +111,7 @@ def resume(trial: str) -> ResponseReturnValue:
     try:
         witnesses.resume(deps_here(), person_here(), trial)
     except RuleError as error:
-        return _show(trial, {"gate": _refusal(error)}), 409
+        return _show(trial, {"gate": tell_rule(error)}), 409
     return _done(trial, _("Allocations wait for the witness again."))
 
 
@@ -115,7 +123,7 @@ def collect(trial: str) -> ResponseReturnValue:
     for name in sorted(got.lines):
         flash(_("%(name)s has confirmed the log as it is now.", name=name))
     for name, trouble in sorted(got.troubles.items()):
-        flash(_("%(name)s has not: %(trouble)s.", name=name, trouble=trouble))
+        flash(_("%(name)s has not: %(trouble)s.", name=name, trouble=say(trouble)))
     return redirect(url_for("witnesses.show", trial=trial), 303)
 
 
@@ -156,6 +164,22 @@ def _typed_places() -> tuple[WitnessPlace, ...]:
     return tuple(row for row in rows if row.vkey or row.url)
 
 
+def _find_field(error: WitnessPlaceError) -> str:
+    """Return which field of the form holds the key or address that was refused."""
+    for at in range(1, ROWS + 1):
+        key, url = (request.form.get(f"{field}{at}", "").strip() for field in ("vkey", "url"))
+        name = key.partition("+")[0][:100]
+        if not (key or url) or name != error.facts["name"]:
+            continue
+        try:
+            witness_client.check_url(name, url)
+        except WitnessPlaceError as other:
+            if str(other) == str(error):
+                return f"url{at}"
+        return f"vkey{at}"
+    return "vkey1"
+
+
 def _find_people(errors: dict[str, str], form: str = "") -> TwoPeople | None:
     """Return the two who sign, or none where a field of the form is wrong.
 
@@ -174,10 +198,6 @@ def _find_people(errors: dict[str, str], form: str = "") -> TwoPeople | None:
     except SecondPersonError as error:
         errors[f"second{form}"] = tell(error)
     return None
-
-
-def _refusal(error: RuleError) -> str:
-    return str(_("Nothing was changed: %(rule)s.", rule=error.facts["rule"]))
 
 
 def _done(trial: str, told: str) -> ResponseReturnValue:

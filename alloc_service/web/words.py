@@ -45,6 +45,12 @@ def tell(error: RefusalError) -> str:
     return say(error.text).format_map(_said(error))
 
 
+def tell_rule(error: RefusalError) -> str:
+    """Return which rule was broken, for a form that changed nothing and is there again."""
+    rule = say(str(error.facts["rule"]))
+    return str(gettext("Nothing was changed: %(rule)s.", rule=rule))
+
+
 def tell_unlabelled(error: RefusalError) -> str:
     """Return what a refusal says, for a place that names the field already."""
     return tell(error).removeprefix(say(error.label).format_map(_said(error)))

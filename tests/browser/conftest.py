@@ -62,6 +62,18 @@ def open_browser(chromium: Browser, server: WebServer) -> Iterator[Callable[...,
 
 
 @pytest.fixture
+def visit(open_browser: Callable[..., Person]) -> Callable[[str], Person]:
+    """Return a function that signs somebody in."""
+
+    def signed_in(username: str) -> Person:
+        person = open_browser(username)
+        person.sign_in()
+        return person
+
+    return signed_in
+
+
+@pytest.fixture
 def doc(open_browser: Callable[..., Person]) -> Person:
     """Return the physician, signed in."""
     person = open_browser()

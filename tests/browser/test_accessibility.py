@@ -73,11 +73,26 @@ def test_the_offset_in_the_hour_of_a_change_of_the_clock_violates_no_rule(doc: P
 
 def test_a_page_that_violates_rules_is_found_out(open_browser: Open) -> None:
     person = open_browser()
-    person.page.set_content('<p style="color: #ccc; width: 900px">pale<img src="x.png"></p>')
+    person.page.set_content(
+        '<p style="color: #ccc; width: 900px">pale<img src="x.png"></p>'
+        '<table><tr><td>1</table><p class="error">wrong</p>'
+    )
 
     person.check_access("bad")
 
+    person.page.set_content('<section class="problem"><a href="#gone">wrong</a></section>')
+    person.check_access("bad link")
+
     rules = " ".join(person.seen["bad"])
+    assert "leads nowhere: #gone" in person.seen["bad link"]
     assert all(
-        rule in rules for rule in ("dark color-contrast", "image-alt", "document-title", "320")
+        rule in rules
+        for rule in (
+            "dark color-contrast",
+            "image-alt",
+            "document-title",
+            "320",
+            "no caption",
+            "no summary",
+        )
     )

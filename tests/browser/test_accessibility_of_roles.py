@@ -3,11 +3,9 @@
 Each in its main states, refusals and failures included; what Person.check_access looks for.
 """
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pyotp
-import pytest
 from sqlalchemy import text
 
 from alloc_service.log.note import Witness
@@ -17,29 +15,15 @@ from alloc_service.services.recovery import TwoPeople
 from alloc_service.services.witnesses import NewPolicy, WitnessPlace
 from alloc_service.storage import triggers
 from alloc_service.trial.definition import as_test, shipped_definition
+from tests.browser.looking import HERE, Visit, look, press, require_none
 from tests.browser.person import Person
 from tests.support.shell import CUSTODIANS, SITE, TRIAL, House, password_of
 from tests.support.witnesses import sign_key
 
-Visit = Callable[[str], Person]
-
-HERE = f"/trials/{TRIAL}"
 DESIGN = {"number": "2", "slots": "12", "size1": "4", "weight1": "1", "size2": "6", "weight2": "1"}
 RECIPIENTS = {name: make_identity()[1] for name in CUSTODIANS}
 REASON = {"code": "dmc-advice", "reason": "The committee advised it"}
 ACCOUNT = {"username": "new.one", "person": "P-99", "name": "Dr New", "organization": SITE}
-
-
-@pytest.fixture
-def visit(open_browser: Callable[..., Person]) -> Visit:
-    """Return a function that signs somebody in."""
-
-    def signed_in(username: str) -> Person:
-        person = open_browser(username)
-        person.sign_in()
-        return person
-
-    return signed_in
 
 
 def seal_list_2(house: House) -> None:
@@ -68,26 +52,6 @@ def spoil_entry_3(house: House) -> None:
     """Change the log as whoever rules the database can."""
     with house.opened() as deps, deps.database.write() as tx, triggers.lifted(tx.connection()):
         tx.execute(text("UPDATE log_entry SET data = :data WHERE seq = 3"), {"data": b"<i>\xff"})
-
-
-def look(person: Person, *addresses: str) -> None:
-    """Check pages, each under its address."""
-    for address in addresses:
-        person.page.goto(address)
-        person.check_access(address)
-
-
-def press(person: Person, button: str, name: str, fields: Mapping[str, str] | None = None) -> None:
-    """Fill a form, press its button, and check what answers under a name."""
-    person.fill(fields or {})
-    person.press(button)
-    person.check_access(name)
-
-
-def require_none(person: Person, pages: int) -> None:
-    """Require that so many pages were seen, each without a violation."""
-    assert {name: found for name, found in person.seen.items() if found} == {}
-    assert len(person.seen) == pages
 
 
 def test_no_page_of_the_statisticians_violates_a_rule(visit: Visit) -> None:

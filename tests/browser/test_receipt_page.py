@@ -11,6 +11,8 @@ from playwright.sync_api import Browser, Page
 from alloc_service.log.note import Witness
 from alloc_service.log.receipt import Receipt
 from alloc_service.services import audit, enrolments, lookups, receipts, reveal
+from tests.browser.looking import require_none
+from tests.browser.person import Person
 from tests.support.installation import type_shipped
 from tests.support.shell import SITE, TRIAL, House, password_of
 
@@ -112,6 +114,84 @@ def test_a_receipt_of_another_key_or_entry_is_refused(
 
     assert "has not signed it" in check(kept.site, from_other)
     assert "another entry" in check(kept.site, kept.key, leaf="0" * 64)
+
+
+def test_a_receipt_is_checked_from_its_file_alone(kept: Kept, page: Page, tmp_path: Path) -> None:
+    file, noise = tmp_path / "P-001.receipt", tmp_path / "noise"
+    file.write_text(kept.site)
+    noise.write_bytes(b"\xff\xfe")
+    page.fill("#key", kept.key)
+
+    page.set_input_files("#file", file)
+    page.click("button")
+    page.wait_for_selector("#result.good h2")
+    assert kept.leaf in page.inner_text("#result")
+    page.set_input_files("#file", noise)
+    page.click("button")
+    page.wait_for_selector("#result.bad h2")
+    assert "cannot be read as text" in page.inner_text("#result")
+
+
+def test_a_pasted_receipt_may_have_lost_the_end_of_its_last_line(
+    kept: Kept, check: Callable[..., str]
+) -> None:
+    assert "The receipt is good" in check(kept.site.removesuffix("\n"), kept.key)
+    assert "REFUSED" in check(f"{kept.site}\n", kept.key)
+
+
+def test_what_is_missing_is_told_and_a_refusal_says_what_to_do(
+    kept: Kept, page: Page, check: Callable[..., str]
+) -> None:
+    shown = check("", "")
+
+    assert "Paste the receipt, or choose its file." in shown
+    assert "Give the log's public key." in shown
+    assert "REFUSED" not in shown
+    page.click("text=Give the log's public key.")
+    page.keyboard.type(kept.key)
+    assert page.input_value("#key") == kept.key
+    assert "What to do" in check("{}", kept.key)
+    assert "begins with c2sp.org/tlog-proof@v1" in page.inner_text("#result")
+
+
+def test_a_receipt_is_checked_with_the_keyboard_alone(kept: Kept, page: Page) -> None:
+    order = []
+    for text in (kept.site, "", kept.key, "", kept.leaf, "", ""):
+        page.keyboard.press("Tab")
+        order.append(str(page.evaluate("document.activeElement.id")))
+        page.keyboard.insert_text(text)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Check"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#result h2")
+
+    assert order == ["receipt", "file", "key", "witnesses", "leaf", "root", "slots"]
+    assert page.evaluate("document.activeElement.id") == "result"
+    assert page.title().startswith("The receipt is good")
+
+
+def test_the_page_violates_no_rule_in_any_state(
+    kept: Kept, page: Page, check: Callable[..., str]
+) -> None:
+    person = Person(page, "nobody")
+    person.check_access("empty")
+    check("", "")
+    person.check_access("missing")
+    check(kept.site, kept.key)
+    person.check_access("good")
+    check(kept.site, kept.key, leaf="0" * 64)
+    person.check_access("refused")
+
+    require_none(person, 4)
+
+
+def test_without_javascript_the_page_says_what_else_does_it(chromium: Browser) -> None:
+    context = chromium.new_context(offline=True, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(PAGE.as_uri())
+
+    assert "alloc receipt check" in page.inner_text("main")
+    context.close()
 
 
 @pytest.mark.parametrize("which", ["site", "full"])

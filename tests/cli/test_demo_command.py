@@ -7,6 +7,7 @@ import pytest
 
 from alloc_service.cli.demo import rehearsal, telling
 from alloc_service.cli.demo.course import Course
+from alloc_service.cli.demo.evidence import verify_alone
 from alloc_service.cli.demo.simulator import HABITS
 from alloc_service.services import lists
 from alloc_service.trial.definition import as_test, shipped_definition
@@ -32,6 +33,7 @@ def test_the_whole_life_is_told_and_everything_holds(
     told = re.sub(r"It took \d+ s", "It took <n> s", told)
     # How many checkpoints are signed depends on which of two reveals at once is followed first.
     told = re.sub(r"\d+( checkpoints agree| are signed)", r"<n>\1", told)
+    told = re.sub(r"[\d,]+ bytes, without any arm", "<n> bytes, without any arm", told)
     golden("demo", steady(told, tmp_path))
 
 
@@ -69,6 +71,13 @@ def test_all_places_can_be_taken_and_one_more_is_refused(
 
     assert outcome.code == 0
     assert "  ok      cap             participant 4 was refused" in outcome.out
+
+
+def test_a_bundle_that_is_none_is_not_good_and_the_verifier_says_why(tmp_path: Path) -> None:
+    found = verify_alone(tmp_path, b"no bundle", "quorum none\n")
+
+    assert not found.good
+    assert found.words
 
 
 @pytest.mark.parametrize("number", ["0", "241", "many"])

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from alloc_service.services import lookups, reports
+from alloc_service.log.bundle import read_verifier
+from alloc_service.services import bundles, lookups, reports
 from tests.support.installation import Installation
 from tests.support.programs import ROOT, require_program
 from tests.support.stages import active, open_stage, shelf
@@ -15,8 +16,10 @@ from tests.support.stages import active, open_stage, shelf
 __all__ = ["active", "open_stage", "shelf"]
 
 PAGE = (ROOT / "docs" / "checking.md").read_text("utf-8")
+POLICY = "NCT01728727.policy"
 SIGNATURE, TREE = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 (PROGRAM,) = re.findall(r"```go\n(.*?)```", PAGE, re.DOTALL)
+VERIFY, UNPACK, *_ = re.findall(r"```\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.fixture
@@ -44,6 +47,39 @@ def change(path: Path, old: bytes, new: bytes) -> None:
     data = path.read_bytes()
     assert data.count(old) >= 1
     path.write_bytes(data.replace(old, new, 1))
+
+
+@pytest.fixture
+def bundled(folder: Path, active: Installation) -> Path:
+    """Return a folder of somebody who has a bundle, the policy and the verifier alone."""
+    held = folder / "held"
+    held.mkdir()
+    dmc = active.people["dmc"]
+    (held / "evidence.zip").write_bytes(bundles.make_blinded(active.deps, dmc, active.trial))
+    (held / POLICY).write_text(bundles.read_policy(active.deps, active.trial), "utf-8")
+    (held / "verify_bundle.py").write_bytes(read_verifier())
+    return held
+
+
+def test_a_bundle_alone_is_checked_by_the_page_s_command(bundled: Path) -> None:
+    done = run(VERIFY, bundled)
+    assert (done.returncode, "Everything that is here is good" in done.stdout) == (0, True)
+    key = (bundled.parent / "log.vkey").read_text("utf-8")
+    (bundled / POLICY).write_text(f"log {key}quorum none\n", "utf-8")
+    assert run(VERIFY, bundled).returncode == 0
+    change(bundled / "evidence.zip", b"p-dmc", b"p-cmd")
+
+    done = run(VERIFY, bundled)
+
+    assert done.returncode == 1
+    assert "REFUSED" in done.stdout + done.stderr
+
+
+def test_an_unpacked_bundle_is_checked_by_hand(bundled: Path) -> None:
+    assert run(UNPACK, bundled).returncode == 0
+
+    assert "Signature Verified Successfully" in run(SIGNATURE, bundled / "log").stdout
+    assert "the root is the signed one" in run(TREE, bundled / "log").stdout
 
 
 def test_openssl_verifies_the_signature(folder: Path) -> None:

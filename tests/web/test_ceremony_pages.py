@@ -110,6 +110,13 @@ def test_each_sees_the_forms_that_are_theirs(held: Held) -> None:
     assert "Take part as a party" not in words["admin"]
 
 
+def test_who_opened_it_with_a_wrong_key_is_told_the_way_out(held: Held) -> None:
+    held.freeze()
+
+    assert "let one party commit, drop the ceremony" in browse(held, "stat").words
+    assert "let one party commit" not in browse(held, "dmc").words
+
+
 def test_the_page_shows_the_commands_of_a_party_ready_to_copy(held: Held) -> None:
     held.freeze()
     manager = browse(held, "manager")
@@ -133,28 +140,28 @@ def test_no_page_of_a_ceremony_tells_a_block_size(held: Held) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "field", "told"),
     [
-        ({"commitment": "x"}, "commitment"),
-        ({"commitment": "A" * 63}, "commitment"),
-        ({"party": "../x"}, "1-32 of a-z 0-9 -"),
-        ({"party": ""}, "1-32 of a-z 0-9 -"),
-        ({"ceremony": "list-1/other"}, "list-1/other"),
+        ({"commitment": "x"}, "commitment", "64 digits"),
+        ({"commitment": "A" * 63}, "commitment", "64 digits"),
+        ({"party": "../x"}, "party", "1-32 of a-z 0-9 -"),
+        ({"party": ""}, "party", "1-32 of a-z 0-9 -"),
+        ({"ceremony": "list-1/other"}, "commitment", "list-1/other"),
     ],
 )
-def test_a_commitment_that_is_refused_is_kept_with_its_rule(
-    held: Held, change: dict[str, str], told: str
+def test_a_commitment_that_is_refused_is_kept_with_its_rule_beside_its_field(
+    held: Held, change: dict[str, str], field: str, told: str
 ) -> None:
     held.freeze()
     dmc = browse(held, "dmc")
 
-    dmc.post(
-        f"{PLACE}/1/commit", {"ceremony": held.id, "party": "dmc", "commitment": "ab"} | change
-    )
+    typed = {"ceremony": held.id, "party": "dmc", "commitment": "ab" * 32} | change
+    dmc.post(f"{PLACE}/1/commit", typed)
 
     assert dmc.answer.status_code == 422
-    assert told in dmc.errors["commitment"]
-    kept = change.get("commitment", "ab").lower()
+    assert list(dmc.errors) == [field]
+    assert told in dmc.errors[field]
+    kept = typed["commitment"].lower()
     assert re.search(rf'name="commitment" type="text" value="{kept}"', dmc.page, re.IGNORECASE)
     assert not held.installation.entries("seed.committed")
 
@@ -170,20 +177,23 @@ def test_a_party_that_comes_twice_late_or_with_anothers_commitment_is_named(held
     manager.post(f"{PLACE}/1/commit", fields | {"commitment": "a" * 64})
 
     assert manager.answer.status_code == 422
-    assert "sponsor is too late" in manager.words
+    assert "sponsor is too late" in manager.errors["now"]
+    assert "`alloc" not in manager.words
+    assert 'id="now"' in manager.page
+    assert "Take part as a party" not in manager.words
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "field", "told"),
     [
-        ({}, "say whether there is a beacon"),
-        ({"beacon": "drand", "round": "x"}, "is from 1 to"),
-        ({"beacon": "drand", "round": "1000"}, "at least an hour ahead"),
-        ({"beacon": "public-string", "source": " "}, "1 to 500 characters"),
+        ({}, "beacon", "say whether there is a beacon"),
+        ({"beacon": "drand", "round": "x"}, "round", "is from 1 to"),
+        ({"beacon": "drand", "round": "1000"}, "round", "at least an hour ahead"),
+        ({"beacon": "public-string", "source": " "}, "source", "1 to 500 characters"),
     ],
 )
-def test_a_beacon_that_is_none_is_refused_with_its_rule(
-    held: Held, typed: dict[str, str], told: str
+def test_a_beacon_that_is_none_is_refused_with_its_rule_beside_its_field(
+    held: Held, typed: dict[str, str], field: str, told: str
 ) -> None:
     held.freeze().commit()
     stat = browse(held, "stat")
@@ -191,7 +201,7 @@ def test_a_beacon_that_is_none_is_refused_with_its_rule(
     stat.post(f"{PLACE}/1/announce", {"ceremony": held.id, **typed})
 
     assert stat.answer.status_code == 422
-    assert told in stat.errors["beacon"]
+    assert told in stat.errors[field]
     assert not held.installation.entries("seed.announced")
 
 
@@ -212,6 +222,8 @@ def test_a_public_string_is_typed_as_it_was_published(held: Held) -> None:
     stat.post(f"{PLACE}/1/announce", {"ceremony": held.id, **source})
     dmc = browse(held, "dmc")
     assert "index at the close" in dmc.words
+    dmc.post(f"{PLACE}/1/beacon", {"ceremony": held.id, "value": "", "proof": ""})
+    assert "give the text as published" in dmc.errors["proof"]
 
     dmc.post(f"{PLACE}/1/beacon", {"ceremony": held.id, "value": "", "proof": "3,141.59"})
 
@@ -265,6 +277,25 @@ def test_the_statistician_brings_identity_design_and_a_share_that_custodians_ope
 
     assert stat.title == "The list is sealed"
     assert not held.installation.entries("design.read")
+
+
+@pytest.mark.parametrize("field", ["share", "design"])
+def test_a_file_that_is_no_share_or_no_design_is_refused_beside_its_field(
+    held: Held, field: str
+) -> None:
+    held.until_revealed()
+    stat = browse(held, "stat")
+    fields = {
+        "ceremony": held.id,
+        "identity": (io.BytesIO(held.identity.encode()), "ceremony.key"),
+        field: (io.BytesIO(b"{}"), "file"),
+    }
+
+    stat.post(f"{PLACE}/1/finish", fields)
+
+    assert stat.answer.status_code == 422
+    assert list(stat.errors) == [field]
+    assert not held.installation.entries("list.sealed")
 
 
 @pytest.mark.parametrize("identity", [b"", b"\xff\xfe", b"AGE-SECRET-KEY-1NONSENSE"])
@@ -332,7 +363,9 @@ def test_a_design_is_frozen_once(held: Held) -> None:
     stat.post("/trials/TEST-SMALL/lists/freeze", DESIGN | recipient | custodians(held, "ceremony-"))
 
     assert stat.answer.status_code == 422
-    assert "list 1 has a design already" in stat.words
+    assert stat.errors["number"] == "Nothing was changed: list 1 has a design already."
+    stat.get("/trials/TEST-SMALL/lists")
+    assert 'href="/trials/TEST-SMALL/ceremonies"' in stat.page
 
 
 def test_a_list_without_a_ceremony_has_no_such_page(held: Held) -> None:

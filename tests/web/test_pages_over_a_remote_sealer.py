@@ -88,6 +88,7 @@ def test_where_the_sealer_is_dead_the_page_is_plain_and_the_retry_gets_the_same_
     assert "The service cannot do this now" in doc.words
     assert "sealer-unreachable" in doc.words
     assert "the same enrolment gets the same slot" in doc.words
+    assert f'href="/enrolments/{enrolment}/check"' in doc.page
     assert not [label for label in LABELS if label in doc.page]
     assert active.spent() == 0
     moved.start()

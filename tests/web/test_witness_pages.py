@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from alloc_service.log.note import Witness
 from alloc_service.sealing.witness import WitnessDesk
 from alloc_service.services import witnesses
+from alloc_service.services.recovery import TwoPeople
 from tests.support.browser import Browser
 from tests.support.installation import Installation, password_of
-from tests.support.witnesses import WitnessServer, saying, set_gate
+from tests.support.witnesses import WitnessServer, saying, set_gate, sign_key
 
 PAGE = "/trials/TEST-SMALL/witnesses"
 LOG = "/trials/TEST-SMALL/log"
+ARMS = "/trials/TEST-SMALL/arms"
 
 Browse = Callable[..., Browser]
 
@@ -72,7 +75,12 @@ def test_two_people_set_a_gate_and_the_log_names_both(
         ({"quorum": "x"}, ("quorum", 422)),
         ({"quorum": "2"}, ("mode", 409)),
         ({"vkey1": "x"}, ("vkey1", 422)),
-        ({"url1": "ftp://x"}, ("vkey1", 422)),
+        ({"url1": "ftp://x"}, ("url1", 422)),
+        ({"vkey2": "x", "url2": "ftp://x"}, ("vkey2", 422)),
+        (
+            {"vkey3": Witness("w.example.org/3", sign_key("3")).verifier.vkey, "url3": "ftp://x"},
+            ("url3", 422),
+        ),
         ({"password": "wrong"}, ("password", 422)),
         ({"second": "nobody"}, ("password", 422)),
         (signed_by("manager"), ("second", 422)),
@@ -131,6 +139,7 @@ def test_the_gate_is_suspended_by_two_and_ended_by_one(
 
     told = "The gate is suspended until 2026-03-02 04:00:00 UTC, by p-dmc (dmc, XA01)"
     assert told in dmc.words
+    assert "Until 2026-03-02 04:00:00 UTC allocations wait for no witness." in dmc.words
     dmc.get(LOG)
     assert told in dmc.words
     assert gated.allocate().randomization_number == 1
@@ -139,6 +148,28 @@ def test_the_gate_is_suspended_by_two_and_ended_by_one(
     assert "Allocations wait for the witness again." in dmc.words
     dmc.post(f"{PAGE}/resume")
     assert dmc.answer.status_code == 409
+
+
+@pytest.mark.parametrize("step", ["policy", "suspend"])
+def test_after_the_sessions_end_a_form_goes_on_without_the_second_persons_password(
+    gated: Installation, browse: Browse, step: str
+) -> None:
+    dmc = browse("dmc")
+    dmc.get(PAGE)
+    fields = {"hours": "2", "code": "power", "reason": "No power there.", "mode": "off"}
+    gated.clock.advance(hours=1)
+    form = "-of-gate" if step == "suspend" else ""
+    dmc.post(f"{PAGE}/{step}", {**fields, **signed_by("manager", form)})
+    assert dmc.answer.status_code == 401
+
+    own = {"username": "dmc", "password": password_of("dmc")}
+    dmc.post("/sign-in", {**dmc.hidden, **own})
+
+    assert dmc.title == "Go on where you were"
+    assert dmc.hidden[f"second{form}"] == "manager"
+    assert dmc.hidden["reason"] == "No power there."
+    assert not [name for name in dmc.hidden if "password" in name]
+    assert password_of("manager") not in dmc.page
 
 
 @pytest.mark.parametrize(
@@ -230,8 +261,10 @@ def test_a_physician_at_the_gate_is_told_that_nothing_is_lost(
     )
 
     assert doc.answer.status_code == 503
-    assert "The allocation waits for the trial's witness" in doc.words
+    assert "This waits for the trial's witness" in doc.words
     assert "Nothing is lost" in doc.words
+    assert "Connection refused" in doc.words
+    assert f'href="/enrolments/{draft.id}/check"' in doc.page
     assert "call the data monitoring committee or the trial manager" in doc.words
     assert "7Q" not in doc.content
     assert gated.spent() == 1
@@ -243,6 +276,42 @@ def test_a_physician_at_the_gate_is_told_that_nothing_is_lost(
     assert gated.spent() == 1
 
 
+def test_the_committee_at_the_gate_is_told_nothing_of_a_participant(
+    gated: Installation, witness: WitnessServer, browse: Browse
+) -> None:
+    gated.allocate()
+    witness.stop()
+    dmc = browse("dmc")
+    dmc.get(ARMS)
+
+    dmc.post(ARMS, {"purpose": "dmc-meeting-1"})
+
+    assert dmc.answer.status_code == 503
+    assert "This waits for the trial's witness" in dmc.words
+    assert "What is in the log stays in the log." in dmc.words
+    assert "participant" not in dmc.words
+    assert "/enrolments/" not in dmc.page
+
+
+def test_a_suspended_gate_is_told_on_every_page_of_the_committee(
+    gated: Installation, witness: WitnessServer, browse: Browse
+) -> None:
+    witness.stop()
+    browsers = [browse("dmc"), browse("doc")]
+    people = TwoPeople(gated.people["dmc"], gated.people["manager"])
+    witnesses.suspend(gated.deps, people, gated.trial, hours=2, code="down", reason="no power")
+    places = [LOG, f"{LOG}/0", f"{LOG}/checks", ARMS, PAGE]
+    places += [f"/trials/TEST-SMALL/{page}" for page in ("regenerations", "totals", "ceremonies")]
+
+    for place in places:
+        browsers[0].get(place)
+        assert "The gate is suspended until" in browsers[0].words, place
+        assert "Until then allocations open without the witnesses." in browsers[0].words, place
+        assert "No allocation opens before the witnesses" not in browsers[0].words, place
+    browsers[1].get(LOG)
+    assert "The gate is suspended until" not in browsers[1].words
+
+
 def test_every_page_of_oversight_says_how_far_the_log_is_confirmed(
     active: Installation, witness: WitnessServer, browse: Browse
 ) -> None:
@@ -252,7 +321,7 @@ def test_every_page_of_oversight_says_how_far_the_log_is_confirmed(
     size = len(active.entries())
     told = f"The witnesses confirm the log later. Confirmed: {size - 1} of {size} entries"
     dmc = browse("dmc")
-    for path in (LOG, f"{LOG}/0", f"{LOG}/checks", "/trials/TEST-SMALL/regenerations"):
+    for path in (LOG, f"{LOG}/0", f"{LOG}/checks", ARMS, "/trials/TEST-SMALL/regenerations"):
         dmc.get(path)
         assert told in dmc.words, path
     dmc.post(f"{LOG}/checks")

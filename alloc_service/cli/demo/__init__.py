@@ -28,8 +28,9 @@ def demo_command(participants: int) -> None:
 
     In a temporary folder, through the same services as a real trial: a list is generated, sealed,
     put in escrow, approved and activated; simulated participants are enrolled, some not eligible,
-    some asked for again, some at once; then everything is counted, verified and regenerated, and
-    the database is searched for what must not be in it. Nobody is treated by it.
+    some asked for again, some at once; then everything is counted, verified and regenerated, the
+    evidence is bundled and checked by Python alone, and the database is searched for what must
+    not be in it. Nobody is treated by it.
     """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="alloc-demo-") as folder:

@@ -63,6 +63,7 @@ class Rehearsal:
     """One simulated trial in one folder.
 
     Attributes:
+        folder: It.
         definition: TEST-NCT01728727.
         settings: Everything in the folder.
         deps: The services' own.
@@ -79,6 +80,7 @@ class Rehearsal:
         begins: datetime = BEGINS,
         passwords: Passwords | None = None,
     ) -> None:
+        self.folder = folder
         self.definition: TrialDefinition = as_test(shipped_definition())
         self.settings = Settings.from_environment({"ALLOC_HOST": host, "ALLOC_HOME": str(folder)})
         self._hashing = passwords or Passwords(PasswordHasher(time_cost=1))

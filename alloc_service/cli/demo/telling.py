@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from alloc_service.cli import screen
 from alloc_service.cli.demo.course import Course
+from alloc_service.cli.demo.evidence import change_one_byte, verify_alone
 from alloc_service.cli.demo.exposure import search
 from alloc_service.cli.demo.rehearsal import PEOPLE, Rehearsal, stored_files
 from alloc_service.cli.log import show_checks
@@ -11,7 +12,7 @@ from alloc_service.cli.progress import counting
 from alloc_service.cli.report import show_arms
 from alloc_service.core.generate import GeneratedList, generate
 from alloc_service.sealing.escrow import EscrowedList
-from alloc_service.services import lists, reports, sealed_lists, verification
+from alloc_service.services import bundles, lists, reports, sealed_lists, verification
 from alloc_service.services.lists import SealedAndLogged
 
 _FIRST_PAIR = ("dmc", "statistician")
@@ -48,10 +49,12 @@ class Telling:
         """Live the rehearsal from end to end; tell whether everything held."""
         screen.banner(self._life.trial)
         self._set_up()
+        policy = bundles.read_policy(self._life.deps, self._life.trial)
         made = self._make_list()
         self._count(self._enrol())
         self._verify()
         kept, generated = self._regenerate(made)
+        self._prove(policy)
         self._search(kept, generated)
         return self._well
 
@@ -147,8 +150,26 @@ class Telling:
         self._check("root", equal, "it is the root that was logged before the first participant")
         return kept, generated
 
+    def _prove(self, policy: str) -> None:
+        screen.title("7  All evidence in one file, checked without this service")
+        life, folder = self._life, self._life.folder / "committee"
+        folder.mkdir()
+        bundle = bundles.make_blinded(life.deps, life.people["dmc.chair"], life.trial)
+        told = verify_alone(folder, bundle, policy)
+        changed = verify_alone(folder, change_one_byte(bundle), policy)
+        screen.facts(
+            (
+                ("Bundle", f"{len(bundle):,} bytes, without any arm"),
+                ("Policy", "taken away before the list was made"),
+                ("Verifier", "verify_bundle.py, with Python alone, in a process of its own"),
+            )
+        )
+        good = "log, checkpoints and commitments are good by that policy"
+        self._check("verified", told.good, good if told.good else told.words)
+        self._check("changed", not changed.good, "with one bit of it turned it is refused")
+
     def _search(self, kept: EscrowedList, generated: GeneratedList) -> None:
-        screen.title("7  What somebody with a copy of the database and the anchors sees")
+        screen.title("8  What somebody with a copy of the database and the anchors sees")
         life = self._life
         screen.facts(
             (
