@@ -76,6 +76,26 @@ class SessionEndedError(AccessError):
     text = "You are not signed in, or no longer. Sign in, and go on where you were."
 
 
+class CodeMissingError(AccessError):
+    """Somebody who has a second factor signed beside another without its code."""
+
+    code = "code-missing"
+    text = (
+        "This person has a second factor, and no code of it was typed. Let them type the code that "
+        "their device shows now, or a recovery code."
+    )
+
+
+class FactorMissingError(AccessError):
+    """Somebody who must have a second factor signed beside another, and has none."""
+
+    code = "factor-missing"
+    text = (
+        "This person must have a second factor for this service's trials, and has none. Let them "
+        "sign in themselves once and set it up, then sign here."
+    )
+
+
 class WrongCodeError(AccessError):
     """A code of a second factor does not fit, or was taken before."""
 

@@ -1,7 +1,8 @@
 """The page of a trial's witnesses: how they stand, who they are, and the gate.
 
-What takes two people asks for the second one's user name and password in the form: that person is
-there and signs for this one act, and is signed in nowhere by it.
+What takes two people asks for the second one's user name and password in the form, and for the
+code of their second factor: that person is there and signs for this one act, and is signed in
+nowhere by it.
 """
 
 import re
@@ -13,6 +14,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from alloc_service.errors import (
+    CodeMissingError,
+    FactorMissingError,
     NotAllowedError,
     PasswordChangeDueError,
     RuleError,
@@ -20,6 +23,7 @@ from alloc_service.errors import (
     TooManyTriesError,
     WitnessNoteError,
     WitnessPlaceError,
+    WrongCodeError,
     WrongPasswordError,
 )
 from alloc_service.log.entry import parse_time
@@ -27,8 +31,7 @@ from alloc_service.log.witness import LONGEST_REQUEST
 from alloc_service.login import allow, browser_here, deps_here, person_here
 from alloc_service.permissions import Action
 from alloc_service.services import (
-    accounts,
-    throttle,
+    second_person,
     witness_client,
     witness_standing,
     witnesses,
@@ -183,19 +186,21 @@ def _find_field(error: WitnessPlaceError) -> str:
 def _find_people(errors: dict[str, str], form: str = "") -> TwoPeople | None:
     """Return the two who sign, or none where a field of the form is wrong.
 
-    The password is judged last, and only where everything else is right.
+    Password and code are judged last, and only where everything else is right.
     """
     username = request.form.get(f"second{form}", "").strip()
     password = request.form.get(f"password{form}", "")
     if errors:
         return None
-    check = partial(accounts.authenticate, deps_here(), username, password)
+    code = request.form.get(f"password_code{form}", "").strip()
+    prove = partial(second_person.prove, code=code, address=browser_here().address)
     try:
-        second = throttle.guarded(deps_here(), username, browser_here().address, check)
-        return TwoPeople(person_here(), second)
+        return prove(deps_here(), person_here(), username, password)
     except (WrongPasswordError, PasswordChangeDueError, TooManyTriesError) as error:
         errors[f"password{form}"] = tell(error)
-    except SecondPersonError as error:
+    except (CodeMissingError, WrongCodeError) as error:
+        errors[f"password_code{form}"] = tell(error)
+    except (SecondPersonError, FactorMissingError) as error:
         errors[f"second{form}"] = tell(error)
     return None
 

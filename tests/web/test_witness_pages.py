@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 
+import pyotp
 import pytest
 
 from alloc_service.log.note import Witness
@@ -113,6 +114,33 @@ def test_tries_at_the_second_persons_password_are_few(
         manager.post(f"{PAGE}/policy", policy(witness, password="wrong"))
 
     assert "tried too often" in manager.errors["password"]
+
+
+def test_a_second_person_with_a_second_factor_gives_its_code(
+    active: Installation, witness: WitnessServer, browse: Browse
+) -> None:
+    dmc = browse("dmc")
+    dmc.get("/account/second-factor")
+    dmc.post("/account/second-factor")
+    (secret,) = [word for word in dmc.words.split() if len(word) == 32 and word.isupper()]
+    code = pyotp.TOTP(secret).at(active.clock.now)
+    dmc.post("/account/second-factor/confirm", {"code": code})
+    active.clock.advance(minutes=2)
+    manager = browse("manager")
+    manager.get(PAGE)
+
+    manager.post(f"{PAGE}/policy", policy(witness))
+    assert "no code of it was typed" in manager.errors["password_code"]
+    manager.post(f"{PAGE}/policy", policy(witness, password_code=code))
+    assert "was used already" in manager.errors["password_code"]
+    assert not active.entries("witness.policy")
+    fresh = pyotp.TOTP(secret).at(active.clock.now)
+    manager.post(f"{PAGE}/policy", policy(witness, password_code=fresh))
+
+    assert "The witnesses are set." in manager.words
+    assert fresh not in manager.page
+    (entry,) = active.entries("witness.policy")
+    assert entry.body["second"]["id"] == "p-dmc"
 
 
 def test_witnesses_are_taken_off_with_what_stood_in_the_form(
