@@ -3,11 +3,9 @@
 import os
 import socket
 import struct
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from subprocess import run
 
 import pytest
 
@@ -26,7 +24,6 @@ from alloc_service.errors import (
 from alloc_service.sealing import doors, wire
 from alloc_service.sealing.doors import LONGEST_PATH, listen, require_folder
 from alloc_service.sealing.local import LocalSealer
-from alloc_service.sealing.memory import control
 from alloc_service.sealing.remote import RemoteSealer
 from alloc_service.sealing.server import Limits
 from alloc_service.sealing.unlock import read_unlock, unlock, unlock_path
@@ -387,15 +384,3 @@ def test_a_deadline_that_is_over_waits_for_nothing() -> None:
     one, other = socket.socketpair()
     with one, other, pytest.raises(TimeoutError):
         doors.receive(one, time.monotonic() - 1)
-
-
-def test_the_system_tells_whether_a_process_may_be_looked_into() -> None:
-    tell = "from alloc_service.sealing.memory import *; print(control(3))"  # PR_GET_DUMPABLE
-    keep = tell.replace("print", "keep_to_itself(); print")
-    ran = [
-        run([sys.executable, "-c", code], capture_output=True, check=False) for code in (tell, keep)
-    ]
-
-    assert [(one.stdout, one.stderr) for one in ran] == [(b"1\n", b""), (b"0\n", b"")]
-    with pytest.raises(OSError, match="Invalid argument"):
-        control(9_999)

@@ -18,7 +18,7 @@ from alloc_service.errors import (
     UnknownRecordError,
 )
 from alloc_service.sealing import shares
-from alloc_service.services import ceremonies, lists
+from alloc_service.services import ceremonies
 from alloc_service.services.ceremonies import Keys
 from alloc_service.storage import queries
 from tests.support.ceremonies import PARTIES, Held, begin
@@ -34,12 +34,6 @@ def stored_document(held: Held) -> CeremonyDocument:
     with held.installation.deps.database.read() as session:
         record = queries.read_ceremony(session, held.installation.trial, held.id)
         return ceremonies.document_of(record)
-
-
-def file_names(held: Held) -> list[str]:
-    with held.installation.deps.database.read() as session:
-        files = queries.list_ceremony_files(session, held.installation.trial, held.id)
-        return [file.name for file in files]
 
 
 def test_the_steps_of_a_ceremony_are_logged_in_their_order(held: Held) -> None:
@@ -246,7 +240,7 @@ def test_a_deposit_in_clear_or_of_another_length_is_not_kept(
         ceremonies.deposit(
             here.deps, here.people["dmc"], here.trial, held.id, party="dmc", files=files
         )
-    assert not file_names(held)
+    assert not held.file_names()
 
 
 def test_nobody_deposits_for_another(held: Held) -> None:
@@ -258,7 +252,7 @@ def test_nobody_deposits_for_another(held: Held) -> None:
         ceremonies.deposit(
             here.deps, here.people["manager"], here.trial, held.id, party="dmc", files=files
         )
-    assert not file_names(held)
+    assert not held.file_names()
 
 
 # --- announcing, and the beacon --------------------------------------------------------------
@@ -362,7 +356,7 @@ def test_a_reveal_waits_for_every_deposit(held: Held) -> None:
 
     with pytest.raises(RuleError, match="sponsor, statistician has not deposited"):
         held.reveal("dmc")
-    assert "reveal.dmc.age" not in file_names(held)
+    assert "reveal.dmc.age" not in held.file_names()
 
 
 def test_a_reveal_in_clear_is_not_kept(held: Held) -> None:
@@ -373,77 +367,3 @@ def test_a_reveal_in_clear_is_not_kept(held: Held) -> None:
         ceremonies.reveal(
             here.deps, here.people["dmc"], here.trial, held.id, party="dmc", data=data
         )
-
-
-# --- dropping --------------------------------------------------------------------------------
-
-
-def test_a_dropped_ceremony_stays_in_the_log_and_its_files_go(held: Held) -> None:
-    held.until_revealed()
-    here = held.installation
-    ceremonies.drop(here.deps, here.people["stat"], here.trial, held.id, "party-withdrew")
-
-    assert not file_names(held)
-    assert here.state().ceremonies[held.id].aborted
-    (entry,) = here.entries("seed.aborted")
-    assert entry.body["code"] == "party-withdrew"
-    with pytest.raises(RuleError, match="was aborted"):
-        held.reveal("dmc")
-
-
-def test_a_ceremony_is_dropped_for_one_of_the_reasons(held: Held) -> None:
-    held.freeze().commit()
-    here = held.installation
-
-    with pytest.raises(CeremonyError, match="must be one of party-withdrew"):
-        ceremonies.drop(here.deps, here.people["stat"], here.trial, held.id, "the list is ugly")
-
-
-def test_another_ceremony_is_opened_once_the_one_before_was_dropped(held: Held) -> None:
-    held.freeze().commit()
-    here, first = held.installation, held.id
-    with pytest.raises(CeremonyError, match="still runs"):
-        held.open_another()
-    ceremonies.drop(here.deps, here.people["stat"], here.trial, held.id, "share-lost")
-
-    held.open_another().commit().deposit().announce().reveal()
-
-    assert first.startswith("list-1/ceremony-1-")
-    assert held.id.startswith("list-1/ceremony-2-")
-
-
-def test_a_ceremony_with_wrong_keys_gives_way_while_nobody_is_committed(held: Held) -> None:
-    held.freeze()
-    first = held.id
-
-    held.open_another().commit().deposit().announce().reveal()
-
-    assert held.id.startswith("list-1/ceremony-2-")
-    with pytest.raises(RuleError, match="is still running"):
-        ceremonies.commit(
-            held.installation.deps,
-            held.installation.people["dmc"],
-            held.installation.trial,
-            first,
-            party="late",
-            commitment="ab" * 32,
-        )
-
-
-def test_a_ceremony_is_opened_for_a_frozen_list_that_is_not_sealed(held: Held) -> None:
-    with pytest.raises(UnknownRecordError, match="frozen design"):
-        held.open_another()
-    held.until_revealed().finish()
-
-    with pytest.raises(CeremonyError, match="list 1 is sealed"):
-        held.open_another()
-
-
-def test_a_list_that_is_generated_otherwise_cannot_take_a_frozen_lists_place(held: Held) -> None:
-    held.freeze().commit()
-    here = held.installation
-
-    with pytest.raises(RuleError, match="has a design already"):
-        here.generate(1)
-    with pytest.raises(RuleError, match="is not announced"):
-        lists.generate(here.deps, here.people["stat"], held.design, here.custodians)

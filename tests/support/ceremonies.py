@@ -11,6 +11,7 @@ from alloc_service.services import ceremonies, ceremony_lists
 from alloc_service.services.ceremonies import Keys
 from alloc_service.services.ceremony_lists import Opening
 from alloc_service.services.lists import SealedAndLogged
+from alloc_service.storage import queries
 from tests.support.installation import Installation
 
 # Who acts for which party.
@@ -107,6 +108,12 @@ class Held:
         return ceremony_lists.finish(
             here.deps, here.people["stat"], here.trial, self.id, opening, design=design
         )
+
+    def file_names(self) -> list[str]:
+        """Return the names of the files that the service keeps of it."""
+        with self.installation.deps.database.read() as session:
+            files = queries.list_ceremony_files(session, self.installation.trial, self.id)
+            return [file.name for file in files]
 
     def until_revealed(self, beacon: Beacon | None = None, value: str = "") -> "Held":
         """Go through all of it up to the reveals."""
