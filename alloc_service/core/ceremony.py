@@ -45,7 +45,7 @@ _ID = re.compile(r"[A-Za-z0-9._/-]{1,64}", re.ASCII)
 _DIE = re.compile(r"[1-6]*", re.ASCII)
 _SIGNATURE = re.compile(r"[0-9a-f]{96}", re.ASCII)
 _LONGEST_SOURCE = 500
-_LARGEST_ROUND = 10**12
+_LARGEST_ROUND = 10**10  # some 950 years ahead; a calendar ends at the year 9999
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -98,7 +98,8 @@ class Drand:
         if self.chain != QUICKNET_CHAIN:
             raise CeremonyError(rule="the beacon is of another chain than drand's quicknet")
         if not 1 <= self.round <= _LARGEST_ROUND:
-            raise CeremonyError(rule="a round of the beacon is a whole number from 1")
+            rule = f"a round of the beacon is a whole number from 1 to {_LARGEST_ROUND:,}"
+            raise CeremonyError(rule=rule)
 
     @property
     def time(self) -> datetime:

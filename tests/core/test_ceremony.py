@@ -39,7 +39,7 @@ hex32s = st.text("0123456789abcdef", min_size=64, max_size=64)
 names = st.text("abcXYZ09._/-", min_size=1, max_size=64)
 beacons = st.one_of(
     st.none(),
-    st.builds(Drand, st.integers(1, 10**12)),
+    st.builds(Drand, st.integers(1, 10**10)),
     st.builds(PublicString, st.text("abc é中", min_size=1, max_size=40).filter(str.strip)),
 )
 
@@ -191,6 +191,10 @@ def changed(**parts: Any) -> bytes:
             "whole number from 1",
         ),
         (
+            changed(beacon={"kind": "drand-quicknet", "chain": QUICKNET_CHAIN, "round": 10**11}),
+            "whole number from 1 to",
+        ),
+        (
             changed(beacon={"kind": "drand-quicknet", "chain": QUICKNET_CHAIN, "round": True}),
             "not spelled",
         ),
@@ -233,6 +237,13 @@ def test_a_round_lies_at_least_an_hour_ahead() -> None:
     with pytest.raises(CeremonyError, match=f"take round {first.round} or a later one"):
         Drand(first.round - 1).require_ahead(NOW)
     PublicString("any").require_ahead(NOW)
+
+
+def test_every_round_that_can_be_named_has_a_time() -> None:
+    assert Drand(10**10).time.year == 2974
+    Drand(10**10).require_ahead(NOW)
+    with pytest.raises(CeremonyError, match="whole number from 1 to 10,000,000,000"):
+        Drand(10**10 + 1)
 
 
 @pytest.mark.parametrize(
