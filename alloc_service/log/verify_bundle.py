@@ -625,7 +625,8 @@ def _read_manifest(data: bytes) -> tuple[Manifest, Mapping[str, Json]]:
     named = isinstance(origin, str) and _ORIGIN.fullmatch(origin) is not None
     counted = isinstance(size, int) and not isinstance(size, bool) and size > 0
     _bundle_form_require(named and counted, MANIFEST, "its origin or size is none")
-    _bundle_form_require(build in {BLINDED, UNBLINDED}, MANIFEST, "its build is neither blinded nor unblinded")
+    # A tuple: what stands there may have no hash, such as a list.
+    _bundle_form_require(build in (BLINDED, UNBLINDED), MANIFEST, "its build is neither blinded nor unblinded")
     if not isinstance(files, dict):
         raise BundleError(where=MANIFEST, rule="its files are no object")
     return Manifest(str(origin), int(str(size)), str(build)), files
@@ -2799,14 +2800,20 @@ class ListOrder:
 #     group <name> <k|any|all> <member>…
 #     quorum <name|none>
 #
-# A name is defined above where it is used, once; there is one `quorum` line; empty lines and lines
-# that begin with # say nothing. A checkpoint meets the quorum if the named witness has cosigned it,
-# or at least k members of the named group meet it. Here a key has one name, and a log one key.
+# A name is defined above where it is used, once, and is a member of one group at most, so that a
+# witness counts in one way only; there is one `quorum` line; empty lines and lines that begin with #
+# say nothing. Lines end in LF alone, and space and tab alone part their words: what another program
+# reads as one line or one word is not two here. A checkpoint meets the quorum if the named witness
+# has cosigned it, or at least k members of the named group meet it. Here a key has one name, a log
+# one key, and a policy at most 100 groups.
 
 
 NO_QUORUM = "none"
+MOST_GROUPS = 100
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_WORD = re.compile(r"[^ \t]+")
 _COUNT = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 
 
@@ -2877,12 +2884,13 @@ def parse_policy(text: str) -> Policy:
         PolicyError: A line is none that the format has, or names what is not there.
     """
     policy = Policy()
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
+    for number, line in enumerate(text.split("\n"), 1):
+        words = _WORD.findall(line)
         try:
-            _read_line(policy, words)
+            _policy_require(not line.endswith("\r"), "it ends in CR LF, not in LF alone")
+            _policy_require(not _CONTROL.search(line), "it holds a control character")
+            if words and not words[0].startswith("#"):
+                _read_line(policy, words)
         except NoteError as error:
             raise _refusal(number, str(error.facts["rule"])) from None
         except ValueError as error:
@@ -2930,10 +2938,13 @@ def _policy_read_witness(policy: Policy, name: str, vkey: str) -> None:
 
 def _read_group(policy: Policy, name: str, needed: str, members: list[str]) -> None:
     _require_new(policy, name)
+    _policy_require(len(policy.groups) < MOST_GROUPS, f"there are more than {MOST_GROUPS} groups")
     _policy_require(len(set(members)) == len(members), f"a member of the group {name} stands twice")
+    taken = {member for group in policy.groups.values() for member in group.members}
     for member in members:
         known = member in policy.witnesses or member in policy.groups
         _policy_require(known, f"the member {member} is not defined above")
+        _policy_require(member not in taken, f"{member} is a member of another group already")
     counts: Mapping[str, int] = {"any": 1, "all": len(members)}
     _policy_require(needed in counts or bool(_COUNT.fullmatch(needed)), "a group needs a number of them")
     count = counts[needed] if needed in counts else int(needed)
@@ -4447,7 +4458,7 @@ def main(arguments: Sequence[str], own: bytes | None = None) -> int:
     try:
         given = parser.parse_args(arguments)
         _require_use(given)
-        policy = given.policy.read_text("utf-8")
+        policy = given.policy.read_bytes().decode("utf-8")
         data = _verifier_read(given.bundle or given.receipt)
     except SystemExit as end:
         return GOOD if end.code == GOOD else WRONG_USE
