@@ -13,27 +13,32 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from alloc_service.core import archive
 from alloc_service.errors import (
     BundleError,
     IntegrityError,
     PolicyError,
-    RefusalError,
     SealedListError,
 )
 from alloc_service.log import bundle_archive
 from alloc_service.log.bundle_form import BLINDED, MANIFEST, README, UNBLINDED, VERIFIER
+from alloc_service.log.note import Signer
 from tests.fuzz.tape import Tape, change, vary
-from tests.support.alone import verdict
+from tests.support.alone import codes, verdict
 from tests.support.bundles import (
+    LOG,
     Evidence,
     members_of,
+    private,
     resealed,
     small_evidence,
     zipped,
 )
+from tests.support.chain import ADMINISTRATOR
 
+NEW_LOG = Signer(LOG.name, private("the next log key"))
 # What nobody but the log vouches for, short here: the true ones are two hundred thousand bytes.
 FREE: Mapping[str, bytes] = {README: b"-\n", VERIFIER: b"#\n"}
 
@@ -48,36 +53,57 @@ def _whole_life() -> Evidence:
     return evidence.assign(*[0] * 7).assign(0, number=2).close()
 
 
-EVIDENCE: Sequence[Evidence] = (
-    small_evidence(),
-    Evidence().add_list(slots=(3, 2)).assign(0, 1).close(),
-    _whole_life(),
-)
+def _rotated() -> Evidence:
+    """Return a trial whose log's key was changed."""
+    evidence = Evidence().add_list(slots=(3, 2)).assign(0).keep_note()
+    evidence.chain.add("key.created", by=ADMINISTRATOR, vkey=LOG.verifier.vkey)
+    evidence.chain.add("key.rotated", by=ADMINISTRATOR, vkey=NEW_LOG.verifier.vkey)
+    evidence.signers = (LOG, NEW_LOG)
+    evidence.keep_note().assign(1)
+    evidence.signers = (NEW_LOG,)
+    return evidence
 
 
-def _slim(evidence: Evidence, *, unblinded: bool) -> bytes:
+class Bundled(NamedTuple):
+    """A good bundle, and the policy that it is good by.
+
+    Attributes:
+        policy: A policy file.
+        data: The bundle.
+        unopened: Checkpoints that need not be signed by the policy's key: it is younger than they
+            are, and an older one's are told to be there, neither opened nor refused.
+    """
+
+    policy: str
+    data: bytes
+    unopened: frozenset[str] = frozenset()
+
+
+def _slim(evidence: Evidence, *, unblinded: bool = False) -> bytes:
     return resealed({**members_of(evidence.bundle(unblinded=unblinded)), **FREE})
 
 
-BUNDLES: Sequence[tuple[Evidence, bytes]] = tuple(
-    (one, _slim(one, unblinded=unblinded)) for one in EVIDENCE for unblinded in (False, True)
-)
-FILES = [data for _, data in BUNDLES]
+def _bundles() -> Iterator[Bundled]:
+    closed = Evidence().add_list(slots=(3, 2)).assign(0, 1).close()
+    for evidence in (small_evidence(), closed, _whole_life()):
+        for unblinded in (False, True):
+            yield Bundled(evidence.policy, _slim(evidence, unblinded=unblinded))
+    rotated = _rotated()
+    yield Bundled(small_evidence().policy, _slim(rotated))
+    unopened = frozenset({"audit/checkpoints/6", "audit/checkpoints/8"})
+    yield Bundled(rotated.policy, _slim(rotated), unopened)
 
 
-def _codes(base: type[RefusalError]) -> Iterator[str]:
-    yield base.code
-    for one in base.__subclasses__():
-        yield from _codes(one)
-
+BUNDLES: Sequence[Bundled] = tuple(_bundles())
+FILES = [one.data for one in BUNDLES]
 
 # A refusal of a bundle is an IntegrityError, or says that the policy does not know its log.
-REFUSALS = {PolicyError.code, *_codes(IntegrityError)}
+REFUSALS = {PolicyError.code, *codes(IntegrityError)}
 
 
-def _verdict(data: bytes, evidence: Evidence) -> bool:
+def _verdict(data: bytes, policy: str) -> bool:
     """Return whether a bundle is good, by both verifiers and by no other refusal."""
-    good, said = verdict(data, evidence.policy)
+    good, said = verdict(data, policy)
     if not good:
         assert isinstance(said, tuple)
         assert said[0] in REFUSALS
@@ -90,33 +116,32 @@ def check_bundle(data: bytes) -> str:
     how = tape.below(4)
     if how == 0:
         return _check_file(tape)
-    evidence, bundle = BUNDLES[tape.below(len(BUNDLES))]
-    members = members_of(bundle)
+    bundle = BUNDLES[tape.below(len(BUNDLES))]
+    members = members_of(bundle.data)
     if how == 1:
-        return _check_member(tape, evidence, members)
+        return _check_member(tape, bundle, members)
     if how == 2:
-        return _check_manifest(tape, evidence, members)
-    return _check_set(tape, evidence, members)
+        return _check_manifest(tape, bundle, members)
+    return _check_set(tape, bundle, members)
 
 
 def _check_file(tape: Tape) -> str:
     found = vary(tape, FILES)
-    evidence = BUNDLES[found.example][0]
-    good = _verdict(found.data, evidence)
-    assert good == (found.data in FILES and not found.is_changed)
+    good = _verdict(found.data, BUNDLES[found.example].policy)
+    assert good == (not found.is_changed)
     return "good file" if good else "refused file"
 
 
-def _check_member(tape: Tape, evidence: Evidence, members: dict[str, bytes]) -> str:
+def _check_member(tape: Tape, bundle: Bundled, members: dict[str, bytes]) -> str:
     names = sorted(members.keys() - {MANIFEST})
     name = names[tape.below(len(names))]
     before = members[name]
     members[name] = vary(tape, [before]).data
-    good = _verdict(resealed(members), evidence)
+    good = _verdict(resealed(members), bundle.policy)
     if not good:
         assert members[name] != before
         return "refused member"
-    if members[name] != before and name not in FREE:
+    if members[name] != before and name not in {*FREE, *bundle.unopened}:
         _require_left_out(name, before, members[name])
         return "left out"
     return "good member"
@@ -133,11 +158,11 @@ def _require_left_out(name: str, before: bytes, after: bytes) -> None:
     assert kept == [line for line in lines if line in kept]
 
 
-def _check_manifest(tape: Tape, evidence: Evidence, members: dict[str, bytes]) -> str:
+def _check_manifest(tape: Tape, bundle: Bundled, members: dict[str, bytes]) -> str:
     """Change the manifest itself; the archive around it is spelled well."""
     before = members[MANIFEST]
     members[MANIFEST] = vary(tape, [before]).data
-    good = _verdict(zipped(members.items()), evidence)
+    good = _verdict(zipped(members.items()), bundle.policy)
     if not good:
         assert members[MANIFEST] != before
         return "refused manifest"
@@ -150,10 +175,10 @@ def _check_manifest(tape: Tape, evidence: Evidence, members: dict[str, bytes]) -
     return "good manifest"
 
 
-def _check_set(tape: Tape, evidence: Evidence, members: dict[str, bytes]) -> str:
+def _check_set(tape: Tape, bundle: Bundled, members: dict[str, bytes]) -> str:
     """Leave members out, and put in those of another bundle; the manifest fits them."""
     before = dict(members)
-    other = members_of(BUNDLES[tape.below(len(BUNDLES))][1])
+    other = members_of(BUNDLES[tape.below(len(BUNDLES))].data)
     for _ in range(tape.below(4)):
         names = sorted(members.keys() - {MANIFEST})
         members.pop(names[tape.below(len(names))])
@@ -161,12 +186,12 @@ def _check_set(tape: Tape, evidence: Evidence, members: dict[str, bytes]) -> str
         names = sorted(other.keys() - {MANIFEST})
         name = names[tape.below(len(names))]
         members[name] = other[name]
-    good = _verdict(resealed(members), evidence)
+    good = _verdict(resealed(members), bundle.policy)
     if good:
         for name, content in members.items():
             if name not in before:
                 assert name.startswith(("lists/", "audit/checkpoints/"))
-            elif name != MANIFEST and name not in FREE and content != before[name]:
+            elif name not in {MANIFEST, *FREE, *bundle.unopened} and content != before[name]:
                 _require_left_out(name, before[name], content)
         return "good set"
     return "refused set"

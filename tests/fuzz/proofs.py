@@ -7,13 +7,14 @@ the head and the checkpoint of one that was made; the stand-alone verifier says 
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from alloc_service.core import merkle
-from alloc_service.errors import TreeError
-from alloc_service.log.receipt import ListRoot, Receipt
-from tests.fuzz.tape import Tape, vary
+from alloc_service.errors import IntegrityError, ListFileError, PolicyError, TreeError
+from alloc_service.log.receipt import ListRoot, Receipt, read_extra, write_extra
+from tests.fuzz.tape import Tape, Variation, vary
 from tests.support import receipts
-from tests.support.alone import receipt_verdict
+from tests.support.alone import codes, receipt_verdict
 from tests.support.bundles import LOG, WITNESSES, Evidence
 
 LARGEST = 40
@@ -165,21 +166,26 @@ POLICIES = (
     f"log {LOG.verifier.vkey}\n{_QUORUM}quorum none\n",
 )
 SEALED = receipts.list_root()
+# As `check_receipt` says: what is wrong in it, a slot that the list has not, or another policy.
+REFUSALS = {PolicyError.code, ListFileError.code, *codes(IntegrityError)}
 
 
 def check_receipt(data: bytes) -> str:
     """Check that only a receipt that was made is good, whatever is brought beside it."""
     tape = Tape(data)
-    which = tape.below(len(POLICIES))
+    first = tape.byte()
+    which = first % len(POLICIES)
     policy = POLICIES[which]
     leaf = (None, LEAF, merkle.leaf_hash(b"another"))[tape.below(3)]
     sealed = (SEALED, None, ListRoot(SEALED.root, SEALED.slots[::-1]))[tape.below(3)]
-    found = vary(tape, EXAMPLES)
+    found = _vary_part(tape) if first >= 128 else vary(tape, EXAMPLES)
     text = found.data.decode("utf-8", "replace")
     good, said = receipt_verdict(text, policy, leaf, sealed)
     if not good:
         fits = not found.is_changed and leaf == LEAF and sealed is SEALED
         assert not fits or (which == 1 and found.example < 3), said
+        assert isinstance(said, tuple)
+        assert said[0] in REFUSALS, said
         return "refused"
     head, _, note = text.partition("\n\n")
     assert head in _HEADS
@@ -191,6 +197,22 @@ def check_receipt(data: bytes) -> str:
         assert line in _LINES or name not in _NAMES[which] or _is_strangers(line)
     assert lines.endswith("\n")
     return "accepted"
+
+
+def _vary_part(tape: Tape) -> Variation:
+    """Return the full receipt after its entry, its opening or its extra was changed."""
+    part = tape.below(3)
+    extra = Receipt.parse(_MADE[1]).extra or b""
+    entry, opening, proof = read_extra(extra)
+    found = vary(tape, [(entry, opening.encode(), extra)[part]])
+    if part == 0:
+        extra = write_extra(found.data, opening, proof)
+    elif part == 1:
+        extra = write_extra(entry, found.data.decode("ascii", "replace"), proof)
+    else:
+        extra = found.data
+    text = replace(Receipt.parse(_MADE[1]), extra=extra).text
+    return Variation(text.encode(), 1, text != _MADE[1])
 
 
 def _is_strangers(line: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tests.fuzz import documents, entries, notes, proofs, sealers
+from tests.fuzz import bundles, documents, entries, notes, proofs, sealers
 from tests.fuzz.tape import CHANGES, RAW, WORDS, script
 
 _ONES = tuple((how, 7 * number + 3, number) for number, how in enumerate(CHANGES))
@@ -41,15 +41,15 @@ def _fold() -> Iterator[bytes]:
 
 
 def _bundle() -> Iterator[bytes]:
-    yield from _whole(6, 0)
+    yield from _whole(len(bundles.BUNDLES), 0)
     yield from _changed(0)
-    for which in range(6):
+    for which in range(len(bundles.BUNDLES)):
         for member in range(16):
             yield bytes([1, which, member]) + script(0)
             yield bytes([1, which, member]) + script(0, ("flip", 60 * member, 1))
         yield bytes([2, which]) + script(0)
         yield bytes([2, which]) + script(0, ("replace_token", 9, _WORD(b"[]")))
-        yield bytes([3, which, (which + 1) % 6, 1, 2, 1, 3])
+        yield bytes([3, which, (which + 1) % len(bundles.BUNDLES), 1, 2, 1, 3])
 
 
 def _wire() -> Iterator[bytes]:
@@ -96,6 +96,9 @@ SEEDS: Mapping[str, Sequence[bytes]] = {
         *(bytes([p, 1, s]) + script(e) for p in range(3) for s in (0, 1) for e in range(5)),
         *_changed(0, 1, 0),
         *_raw(proofs.EXAMPLES[:2], 0, 1, 0),
+        *_changed(128, 1, 0, 0),
+        *_changed(128, 1, 0, 1),
+        *_changed(128, 1, 0, 2),
     ],
     "archive": [
         *(bytes([flags, 2, 0, 3]) + b"abc" + bytes([1, 2]) + b"xy" for flags in range(16)),
