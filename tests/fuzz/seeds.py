@@ -105,6 +105,14 @@ SEEDS: Mapping[str, Sequence[bytes]] = {
         *(bytes([0, 1, name, 1, 65]) for name in range(20)),
     ],
     "bundle": [*_bundle()],
+    "package": [
+        *_whole(1, 0),
+        *_changed(0),
+        *_whole(1, 1),
+        *_changed(1),
+        *(bytes([2, member]) + script(0) for member in range(5)),
+        *(tape for member in range(5) for tape in _changed(2, member)),
+    ],
     "wire": [*_wire()],
     "frame": [
         bytes([0, 0]) + b"hello",

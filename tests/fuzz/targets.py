@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from tests.fuzz import bundles, documents, entries, notes, proofs, sealers
+from tests.fuzz import bundles, documents, entries, notes, packages, proofs, sealers
 
 Target: TypeAlias = Callable[[bytes], str]
 
@@ -27,6 +27,7 @@ TARGETS: Mapping[str, Target] = {
     "receipt": proofs.check_receipt,
     "archive": bundles.check_archive,
     "bundle": bundles.check_bundle,
+    "package": packages.check_package,
     "wire": sealers.check_wire,
     "frame": sealers.check_frame,
 }

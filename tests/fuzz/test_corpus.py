@@ -17,7 +17,7 @@ from alloc_service.log import bundle_archive, bundle_check, entry, note, policy,
 from alloc_service.log import witness as witnesses
 from alloc_service.log.entry import Body, Entry
 from alloc_service.log.state import LogState
-from alloc_service.sealing import doors, wire
+from alloc_service.sealing import doors, package, wire
 from tests.fuzz.reduce import MOST, name_of
 from tests.fuzz.seeds import SEEDS
 from tests.fuzz.tape import CHANGES, Tape, script, vary
@@ -44,6 +44,10 @@ OUTCOMES: Mapping[str, set[str]] = {
     "bundle": {
         "good file", "refused file", "good member", "refused member", "left out",
         "good manifest", "refused manifest", "good set", "refused set",
+    },
+    "package": {
+        "accepted file", "refused file", "accepted manifest", "refused manifest",
+        "accepted member", "refused member",
     },
     "wire": {
         "check_request: accepted", "check_request: refused", "check_answer: accepted",
@@ -149,6 +153,9 @@ SPOILS: Mapping[str, Spoil] = {
         "bundle", [(bundle_check, "_check_policy", nothing), (FILE, "_check_policy", nothing)]
     ),
     "a bundle of one verifier alone": Spoil("bundle", [(FILE, "_check_policy", nothing)]),
+    "a package's names and sizes": Spoil(
+        "package", [(package, "_check_strata", nothing), (package, "_check_sizes", nothing)]
+    ),
     "fields too many": Spoil("wire", [(wire, "_whole", read_loosely)]),
     "frames of any length": Spoil("frame", [(doors, "LARGEST_FRAME", 2**40)]),
 }
