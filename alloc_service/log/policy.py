@@ -14,7 +14,7 @@ one key, and a policy at most 100 groups.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from alloc_service.errors import NoteError, PolicyError
@@ -96,13 +96,9 @@ def parse_policy(text: str) -> Policy:
         PolicyError: A line is none that the format has, or names what is not there.
     """
     policy = Policy()
-    for number, line in enumerate(text.split("\n"), 1):
-        words = _WORD.findall(line)
+    for number, words in read_words(text):
         try:
-            _require(not line.endswith("\r"), "it ends in CR LF, not in LF alone")
-            _require(not _CONTROL.search(line), "it holds a control character")
-            if words and not words[0].startswith("#"):
-                _read_line(policy, words)
+            _read_line(policy, words)
         except NoteError as error:
             raise _refusal(number, str(error.facts["rule"])) from None
         except ValueError as error:
@@ -112,6 +108,22 @@ def parse_policy(text: str) -> Policy:
     if not policy.logs:
         raise PolicyError(line="", rule="it names no log")
     return policy
+
+
+def read_words(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield number and words of each line that says something, whoever it is for.
+
+    Raises:
+        PolicyError: A line holds a control character, such as the CR of CR LF.
+    """
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.endswith("\r"):
+            raise _refusal(number, "it ends in CR LF, not in LF alone")
+        if _CONTROL.search(line):
+            raise _refusal(number, "it holds a control character")
+        words = _WORD.findall(line)
+        if words and not words[0].startswith("#"):
+            yield number, words
 
 
 def _read_line(policy: Policy, words: list[str]) -> None:

@@ -25,9 +25,11 @@ from alloc_service.errors import (
     AgeError,
     KeysPassphraseError,
     NoteError,
+    PolicyError,
     WitnessFolderError,
 )
 from alloc_service.log.note import COSIGNATURE_V1, ED25519, Verifier, Witness
+from alloc_service.log.policy import read_words
 from alloc_service.sealing import age
 from alloc_service.sealing.folder import KeyFolder, open_folder
 from alloc_service.sealing.keys import SHORTEST_PASSPHRASE
@@ -180,9 +182,9 @@ def _read_policy(folder: KeyFolder) -> dict[str, Verifier]:
     """Return the logs of a policy file; its other lines are not for a witness."""
     data = folder.read(POLICY, _LONGEST_POLICY)
     try:
-        lines = [line.split() for line in data.decode("utf-8").splitlines()]
-        found = [Verifier.parse(words[1]) for words in lines if words[:1] == ["log"] and words[1:]]
-    except (UnicodeDecodeError, NoteError) as error:
+        lines = [words for _, words in read_words(data.decode("utf-8"))]
+        found = [Verifier.parse(words[1]) for words in lines if words[0] == "log" and words[1:]]
+    except (UnicodeDecodeError, NoteError, PolicyError) as error:
         rule = f"this is no policy: {error}".removesuffix(".")
         raise _fault(folder.path / POLICY, rule, _MEND) from None
     logs = {log.name: log for log in found if log.kind == ED25519}

@@ -69,7 +69,7 @@ def test_a_receipt_that_contradicts_itself_is_refused(text: str, rule: str) -> N
     assert rule in refusal(text)
 
 
-def test_an_entry_in_another_spelling_is_refused_as_the_receipt_and_not_as_something_typed() -> None:
+def test_an_entry_in_another_spelling_makes_a_bad_receipt() -> None:
     with pytest.raises(NoteError, match="the receipt's entry: not readable as JSON"):
         check_receipt(full(ENTRY[:-1]), LOG.verifier, sealed=list_root())
     assert "the receipt's entry: these bytes are not the canonical" in refusal(full(b" " + ENTRY))
