@@ -6,7 +6,7 @@ the head and the checkpoint of one that was made; the stand-alone verifier says 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from alloc_service.core import merkle
@@ -63,8 +63,8 @@ NODES = {(0, at): leaf for at, leaf in enumerate(LEAVES)}
 NODES |= {(level, at): node for level, at, node in merkle.inner_nodes(LEAVES)}
 
 
-def _read(places: object) -> dict[tuple[int, int], bytes]:
-    return {place: NODES[place] for place in places}  # type: ignore[attr-defined]
+def _read(places: Collection[merkle.Place]) -> dict[merkle.Place, bytes]:
+    return {place: NODES[place] for place in places}
 
 
 def check_merkle(data: bytes) -> str:

@@ -108,6 +108,11 @@ def count_first(state: LogState, found: Entry, body: Body) -> None:
     _ASSIGNED(state, found, body)
 
 
+def one_is_enough(self: policy.Policy, cosigners: Sequence[str]) -> bool:
+    """Take any one witness for a quorum."""
+    return self.quorum == policy.NO_QUORUM or bool(cosigners)
+
+
 def keep_open(state: LogState, _found: Entry, _body: Body) -> None:
     """Close nothing."""
     state.cap += 1
@@ -140,6 +145,9 @@ SPOILS: Mapping[str, Spoil] = {
     "any signature": Spoil("note", [(note, "check_signature", nothing)]),
     "words at any space": Spoil(
         "policy", [(one, "_WORD", re.compile(r"\S+")) for one in (policy, FILE)]
+    ),
+    "one witness for a quorum of two": Spoil(
+        "policy", [(one.Policy, "is_met_by", one_is_enough) for one in (policy, FILE)]
     ),
     "any consistency": Spoil("witness", [(witnesses, "verify_consistency", nothing)]),
     "any inclusion proof": Spoil("merkle", [(merkle, "verify_inclusion", nothing)]),
