@@ -128,7 +128,8 @@ def check_bundle(data: bytes) -> str:
 def _check_file(tape: Tape) -> str:
     found = vary(tape, FILES)
     good = _verdict(found.data, BUNDLES[found.example].policy)
-    assert good == (not found.is_changed)
+    assert good or found.is_changed
+    assert not good or found.data in FILES  # one good bundle may have become another
     return "good file" if good else "refused file"
 
 
