@@ -121,7 +121,8 @@ def _read_manifest(data: bytes) -> tuple[Manifest, Mapping[str, Json]]:
     named = isinstance(origin, str) and _ORIGIN.fullmatch(origin) is not None
     counted = isinstance(size, int) and not isinstance(size, bool) and size > 0
     _require(named and counted, MANIFEST, "its origin or size is none")
-    _require(build in {BLINDED, UNBLINDED}, MANIFEST, "its build is neither blinded nor unblinded")
+    # A tuple: what stands there may have no hash, such as a list.
+    _require(build in (BLINDED, UNBLINDED), MANIFEST, "its build is neither blinded nor unblinded")
     if not isinstance(files, dict):
         raise BundleError(where=MANIFEST, rule="its files are no object")
     return Manifest(str(origin), int(str(size)), str(build)), files

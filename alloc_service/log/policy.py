@@ -5,13 +5,16 @@
     group <name> <k|any|all> <member>…
     quorum <name|none>
 
-A name is defined above where it is used, once; there is one `quorum` line; empty lines and lines
-that begin with # say nothing. A checkpoint meets the quorum if the named witness has cosigned it,
-or at least k members of the named group meet it. Here a key has one name, and a log one key.
+A name is defined above where it is used, once, and is a member of one group at most, so that a
+witness counts in one way only; there is one `quorum` line; empty lines and lines that begin with #
+say nothing. Lines end in LF alone, and space and tab alone part their words: what another program
+reads as one line or one word is not two here. A checkpoint meets the quorum if the named witness
+has cosigned it, or at least k members of the named group meet it. Here a key has one name, a log
+one key, and a policy at most 100 groups.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from alloc_service.errors import NoteError, PolicyError
@@ -19,7 +22,10 @@ from alloc_service.log.note import COSIGNATURE_V1, ED25519, Verifier
 from alloc_service.log.state import WitnessPolicy
 
 NO_QUORUM = "none"
+MOST_GROUPS = 100
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_WORD = re.compile(r"[^ \t]+")
 _COUNT = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 
 
@@ -90,10 +96,7 @@ def parse_policy(text: str) -> Policy:
         PolicyError: A line is none that the format has, or names what is not there.
     """
     policy = Policy()
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
+    for number, words in read_words(text):
         try:
             _read_line(policy, words)
         except NoteError as error:
@@ -105,6 +108,22 @@ def parse_policy(text: str) -> Policy:
     if not policy.logs:
         raise PolicyError(line="", rule="it names no log")
     return policy
+
+
+def read_words(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield number and words of each line that says something, whoever it is for.
+
+    Raises:
+        PolicyError: A line holds a control character, such as the CR of CR LF.
+    """
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.endswith("\r"):
+            raise _refusal(number, "it ends in CR LF, not in LF alone")
+        if _CONTROL.search(line):
+            raise _refusal(number, "it holds a control character")
+        words = _WORD.findall(line)
+        if words and not words[0].startswith("#"):
+            yield number, words
 
 
 def _read_line(policy: Policy, words: list[str]) -> None:
@@ -143,10 +162,13 @@ def _read_witness(policy: Policy, name: str, vkey: str) -> None:
 
 def _read_group(policy: Policy, name: str, needed: str, members: list[str]) -> None:
     _require_new(policy, name)
+    _require(len(policy.groups) < MOST_GROUPS, f"there are more than {MOST_GROUPS} groups")
     _require(len(set(members)) == len(members), f"a member of the group {name} stands twice")
+    taken = {member for group in policy.groups.values() for member in group.members}
     for member in members:
         known = member in policy.witnesses or member in policy.groups
         _require(known, f"the member {member} is not defined above")
+        _require(member not in taken, f"{member} is a member of another group already")
     counts: Mapping[str, int] = {"any": 1, "all": len(members)}
     _require(needed in counts or bool(_COUNT.fullmatch(needed)), "a group needs a number of them")
     count = counts[needed] if needed in counts else int(needed)

@@ -224,8 +224,9 @@ def _read_extra(
     data, text, proof = read_extra(receipt.extra)
     try:
         entry, opening = read_entry(data), Opening.parse(text)
-    except ListFileError as error:
-        raise NoteError(rule=f"the receipt's {error}".rstrip(".")) from None
+    except (CanonError, ListFileError) as error:
+        where, rule = error.facts["where"], error.facts["rule"]
+        raise NoteError(rule=f"the receipt's {where}: {rule}") from None
     return bytes.fromhex(entry.leaf), entry, opening, proof
 
 

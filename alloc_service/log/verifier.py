@@ -43,7 +43,7 @@ def main(arguments: Sequence[str], own: bytes | None = None) -> int:
     try:
         given = parser.parse_args(arguments)
         _require_use(given)
-        policy = given.policy.read_text("utf-8")
+        policy = given.policy.read_bytes().decode("utf-8")
         data = _read(given.bundle or given.receipt)
     except SystemExit as end:
         return GOOD if end.code == GOOD else WRONG_USE

@@ -639,7 +639,8 @@ def _read_manifest(data: bytes) -> tuple[Manifest, Mapping[str, Json]]:
     named = isinstance(origin, str) and _ORIGIN.fullmatch(origin) is not None
     counted = isinstance(size, int) and not isinstance(size, bool) and size > 0
     _bundle_form_require(named and counted, MANIFEST, "its origin or size is none")
-    _bundle_form_require(build in {BLINDED, UNBLINDED}, MANIFEST, "its build is neither blinded nor unblinded")
+    # A tuple: what stands there may have no hash, such as a list.
+    _bundle_form_require(build in (BLINDED, UNBLINDED), MANIFEST, "its build is neither blinded nor unblinded")
     if not isinstance(files, dict):
         raise BundleError(where=MANIFEST, rule="its files are no object")
     return Manifest(str(origin), int(str(size)), str(build)), files
@@ -2837,14 +2838,20 @@ class ListOrder:
 #     group <name> <k|any|all> <member>…
 #     quorum <name|none>
 #
-# A name is defined above where it is used, once; there is one `quorum` line; empty lines and lines
-# that begin with # say nothing. A checkpoint meets the quorum if the named witness has cosigned it,
-# or at least k members of the named group meet it. Here a key has one name, and a log one key.
+# A name is defined above where it is used, once, and is a member of one group at most, so that a
+# witness counts in one way only; there is one `quorum` line; empty lines and lines that begin with #
+# say nothing. Lines end in LF alone, and space and tab alone part their words: what another program
+# reads as one line or one word is not two here. A checkpoint meets the quorum if the named witness
+# has cosigned it, or at least k members of the named group meet it. Here a key has one name, a log
+# one key, and a policy at most 100 groups.
 
 
 NO_QUORUM = "none"
+MOST_GROUPS = 100
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_WORD = re.compile(r"[^ \t]+")
 _COUNT = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 
 
@@ -2915,10 +2922,7 @@ def parse_policy(text: str) -> Policy:
         PolicyError: A line is none that the format has, or names what is not there.
     """
     policy = Policy()
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
+    for number, words in read_words(text):
         try:
             _read_line(policy, words)
         except NoteError as error:
@@ -2930,6 +2934,22 @@ def parse_policy(text: str) -> Policy:
     if not policy.logs:
         raise PolicyError(line="", rule="it names no log")
     return policy
+
+
+def read_words(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield number and words of each line that says something, whoever it is for.
+
+    Raises:
+        PolicyError: A line holds a control character, such as the CR of CR LF.
+    """
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.endswith("\r"):
+            raise _refusal(number, "it ends in CR LF, not in LF alone")
+        if _CONTROL.search(line):
+            raise _refusal(number, "it holds a control character")
+        words = _WORD.findall(line)
+        if words and not words[0].startswith("#"):
+            yield number, words
 
 
 def _read_line(policy: Policy, words: list[str]) -> None:
@@ -2968,10 +2988,13 @@ def _policy_read_witness(policy: Policy, name: str, vkey: str) -> None:
 
 def _read_group(policy: Policy, name: str, needed: str, members: list[str]) -> None:
     _require_new(policy, name)
+    _policy_require(len(policy.groups) < MOST_GROUPS, f"there are more than {MOST_GROUPS} groups")
     _policy_require(len(set(members)) == len(members), f"a member of the group {name} stands twice")
+    taken = {member for group in policy.groups.values() for member in group.members}
     for member in members:
         known = member in policy.witnesses or member in policy.groups
         _policy_require(known, f"the member {member} is not defined above")
+        _policy_require(member not in taken, f"{member} is a member of another group already")
     counts: Mapping[str, int] = {"any": 1, "all": len(members)}
     _policy_require(needed in counts or bool(_COUNT.fullmatch(needed)), "a group needs a number of them")
     count = counts[needed] if needed in counts else int(needed)
@@ -4392,8 +4415,9 @@ def _read_extra(
     data, text, proof = read_extra(receipt.extra)
     try:
         entry, opening = read_entry(data), Opening.parse(text)
-    except ListFileError as error:
-        raise NoteError(rule=f"the receipt's {error}".rstrip(".")) from None
+    except (CanonError, ListFileError) as error:
+        where, rule = error.facts["where"], error.facts["rule"]
+        raise NoteError(rule=f"the receipt's {where}: {rule}") from None
     return bytes.fromhex(entry.leaf), entry, opening, proof
 
 
@@ -4508,7 +4532,7 @@ def main(arguments: Sequence[str], own: bytes | None = None) -> int:
     try:
         given = parser.parse_args(arguments)
         _require_use(given)
-        policy = given.policy.read_text("utf-8")
+        policy = given.policy.read_bytes().decode("utf-8")
         data = _verifier_read(given.bundle or given.receipt)
     except SystemExit as end:
         return GOOD if end.code == GOOD else WRONG_USE

@@ -328,6 +328,8 @@ def _opened(fields: Fields) -> Opened:
 
 def _refusal(code: str, facts: Fields) -> RefusalError:
     """Return the refusal of a code, filled with its facts."""
+    if not all(type(value) in {str, int} for value in facts.values()):
+        raise FrameError("a fact of its refusal is neither a text nor a number")
     try:
         return _REFUSALS[code](**facts)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):

@@ -22,9 +22,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from alloc_service.errors import (
     NoteError,
+    PolicyError,
     WitnessFolderError,
 )
 from alloc_service.log.note import COSIGNATURE_V1, ED25519, Verifier, Witness
+from alloc_service.log.policy import read_words
 from alloc_service.sealing import age
 from alloc_service.sealing.folder import KeyFolder, open_folder
 from alloc_service.sealing.key_file import (
@@ -212,9 +214,9 @@ def _read_policy(folder: KeyFolder) -> dict[str, tuple[Verifier, ...]]:
     if len(data) > _LONGEST_POLICY:
         raise _fault(folder.path / POLICY, f"it is larger than {_LONGEST_POLICY:,} bytes", _MEND)
     try:
-        lines = [line.split() for line in data.decode("utf-8").splitlines()]
-        found = [Verifier.parse(words[1]) for words in lines if words[:1] == ["log"] and words[1:]]
-    except (UnicodeDecodeError, NoteError) as error:
+        lines = [words for _, words in read_words(data.decode("utf-8"))]
+        found = [Verifier.parse(words[1]) for words in lines if words[0] == "log" and words[1:]]
+    except (UnicodeDecodeError, NoteError, PolicyError) as error:
         rule = f"this is no policy: {error}".removesuffix(".")
         raise _fault(folder.path / POLICY, rule, _MEND) from None
     if len(set(found)) != len(found) or any(log.kind != ED25519 for log in found):

@@ -191,6 +191,10 @@ def changed(**parts: Any) -> bytes:
             "is from 1 to",
         ),
         (
+            changed(beacon={"kind": "drand-quicknet", "chain": QUICKNET_CHAIN, "round": 10**11}),
+            "is from 1 to",
+        ),
+        (
             changed(beacon={"kind": "drand-quicknet", "chain": QUICKNET_CHAIN, "round": True}),
             "not spelled",
         ),
@@ -233,6 +237,13 @@ def test_a_round_lies_at_least_an_hour_ahead() -> None:
     with pytest.raises(CeremonyError, match=f"take round {first.round} or a later one"):
         Drand(first.round - 1).require_ahead(NOW)
     PublicString("any").require_ahead(NOW)
+
+
+def test_every_round_that_can_be_named_has_a_time() -> None:
+    assert Drand(10**10).time.year == 2974
+    Drand(10**10).require_ahead(NOW)
+    with pytest.raises(CeremonyError, match="is from 1 to"):
+        Drand(10**11)
 
 
 @pytest.mark.parametrize(

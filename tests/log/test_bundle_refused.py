@@ -66,6 +66,8 @@ def test_the_manifest_names_every_member_and_nothing_else() -> None:
         ({"v": "rac-bundle/2"}, "not spelled as rac-bundle/1"),
         ({"more": 1}, "not spelled as rac-bundle/1"),
         ({"build": "half"}, "its build is neither"),
+        ({"build": ["blinded"]}, "its build is neither"),
+        ({"build": {}}, "its build is neither"),
         ({"origin": 1}, "its origin or size is none"),
         ({"origin": "x"}, "its origin or size is none"),
         ({"size": 0}, "its origin or size is none"),

@@ -51,6 +51,16 @@ def test_groups_may_hold_groups_any_and_all() -> None:
     assert parse_policy(f"{HEAD}quorum a\n").is_met_by([A.name])
 
 
+def test_a_policy_has_a_hundred_groups_in_one_another_and_no_more() -> None:
+    groups = ["group g0 any a\n", *(f"group g{n} any g{n - 1}\n" for n in range(1, 100))]
+    policy = parse_policy(f"{HEAD}{''.join(groups)}quorum g99\n")
+
+    assert policy.is_met_by([A.name])
+    assert not policy.is_met_by([B.name])
+    with pytest.raises(PolicyError, match="line 104: there are more than 100 groups"):
+        parse_policy(f"{HEAD}{''.join(groups)}group g100 any g99\nquorum g100\n")
+
+
 def test_several_logs_are_told_apart_by_their_origin() -> None:
     other = Verifier("rac.example.org/OTHER/audit", KEY.public)
     policy = parse_policy(f"log {KEY.vkey}\nlog {other.vkey} https://log.example\nquorum none")
@@ -90,6 +100,15 @@ def test_several_logs_are_told_apart_by_their_origin() -> None:
         (f"{HEAD}group g 0 a b\n", "needs a number"),
         (f"{HEAD}group g most a b\n", "needs a number"),
         (f"{HEAD}group g 1\n", "it is no line"),
+        (f"{HEAD}group g 1 a\ngroup h 1 a\n", "line 5: a is a member of another group already"),
+        (f"{HEAD}group g 1 a\ngroup h 1 g b\ngroup i 1 h g\n", "line 6: g is a member of another"),
+        (f"{HEAD}quorum none\r\n", "line 4: it ends in CR LF"),
+        (f"# a\rquorum none\n{HEAD}", "line 1: it holds a control character"),
+        (f"{HEAD}# see\x0cquorum none\n", "line 4: it holds a control character"),
+        (f"{HEAD}quorum\x7f none\n", "line 4: it holds a control character"),
+        (f"{HEAD}# see\u2028quorum none\n", "no quorum line"),
+        (f"{HEAD}# see\x85quorum none\n", "no quorum line"),
+        (f"{HEAD}quorum\u00a0none\n", "line 4: it is no line"),
     ],
 )
 def test_what_is_no_policy_is_refused_by_its_line(text: str, rule: str) -> None:

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alloc_service.core.merkle import leaf_hash
-from alloc_service.log.receipt import write_extra
+from alloc_service.errors import NoteError
+from alloc_service.log.receipt import check_receipt, write_extra
 from tests.support.alone import receipt_verdict
-from tests.support.bundles import OTHER_LOG, small_evidence
+from tests.support.bundles import LOG, OTHER_LOG, small_evidence
 from tests.support.chain import hex32
 from tests.support.forgery import rewrite
 from tests.support.receipts import ENTRY, OPENING, SEQ, SMALL, full, list_root, receipt
@@ -66,6 +67,12 @@ def test_a_receipt_without_a_leaf_or_with_another_is_refused() -> None:
 )
 def test_a_receipt_that_contradicts_itself_is_refused(text: str, rule: str) -> None:
     assert rule in refusal(text)
+
+
+def test_an_entry_in_another_spelling_makes_a_bad_receipt() -> None:
+    with pytest.raises(NoteError, match="the receipt's entry: at byte 453 it is no JSON"):
+        check_receipt(full(ENTRY[:-1]), LOG.verifier, sealed=list_root())
+    assert "the receipt's entry: these bytes are not the canonical" in refusal(full(b" " + ENTRY))
 
 
 def test_a_receipt_of_another_key_or_log_is_refused() -> None:

@@ -92,6 +92,15 @@ def test_what_a_terminal_would_obey_is_written_as_its_escape(
     assert out.removesuffix("\n").isprintable()
 
 
+def test_a_policy_is_read_as_its_bytes_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("cr.policy").write_bytes(Path("policy").read_bytes().replace(b"\n", b"\r\n"))
+
+    code, out = run(capsys, "good.zip", "--policy", "cr.policy")
+
+    assert code == 1
+    assert "line 1: it ends in CR LF, not in LF alone" in out
+
+
 def test_a_policy_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     code, out = run(capsys, "good.zip", "--policy", "no.policy")
 

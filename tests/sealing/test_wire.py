@@ -194,6 +194,15 @@ def test_a_refusal_comes_out_as_the_class_that_was_raised(refusal: RefusalError)
 BAD_ANSWERS = {
     "another code": b'{"refused":{"code":"no-such","facts":{}},"v":"rac-sealer/1"}',
     "a fact missing": b'{"refused":{"code":"frozen","facts":{}},"v":"rac-sealer/1"}',
+    "a fact that is null": (
+        b'{"refused":{"code":"frozen","facts":{"reason":null}},"v":"rac-sealer/1"}'
+    ),
+    "a fact that is true": (
+        b'{"refused":{"code":"frozen","facts":{"reason":true}},"v":"rac-sealer/1"}'
+    ),
+    "a fact that is a list": (
+        b'{"refused":{"code":"frozen","facts":{"reason":["x"]}},"v":"rac-sealer/1"}'
+    ),
     "both": b'{"answer":{},"refused":{},"v":"rac-sealer/1"}',
     "neither": b'{"v":"rac-sealer/1"}',
     "a refusal with more": (

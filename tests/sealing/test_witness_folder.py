@@ -232,8 +232,23 @@ def test_a_policy_may_hold_comments_witnesses_and_addresses(folder: Path) -> Non
     assert LOG.key.kind == ED25519
 
 
+def test_a_comment_hides_no_log_from_whoever_reads_the_policy(folder: Path) -> None:
+    make_witness(folder)
+    for parting in "\u2028\x85":
+        (folder / POLICY).write_text(f"# ours{parting}log {LOG.key.vkey}\nquorum none\n")
+        assert read_logs(folder) == {}
+
+
 @pytest.mark.parametrize(
-    "text", ["log x\n", f"log {LOG.key.vkey}\nlog {LOG.key.vkey}\n", "log {witness}\n", "\udcff"]
+    "text",
+    [
+        "log x\n",
+        f"log {LOG.key.vkey}\nlog {LOG.key.vkey}\n",
+        "log {witness}\n",
+        "\udcff",
+        f"# ours\x0clog {LOG.key.vkey}\n",
+        "quorum none\r\n",
+    ],
 )
 def test_a_policy_that_is_none_is_refused(folder: Path, text: str) -> None:
     public = make_witness(folder)

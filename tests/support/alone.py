@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
 
@@ -13,6 +14,13 @@ from alloc_service.log.receipt import ListRoot
 
 # Whether it was accepted; and what was found, or the refusal's code and text.
 Verdict = tuple[bool, object]
+
+
+def codes(base: type[RefusalError]) -> Iterator[str]:
+    """Yield the code of a refusal's class, and of every class below it."""
+    yield base.code
+    for one in base.__subclasses__():
+        yield from codes(one)
 
 
 @cache
