@@ -29,7 +29,13 @@ from alloc_service.log.witness import (
     keep_cosigned,
 )
 from alloc_service.sealing.files import FileLock, read_file, replace_file
-from alloc_service.sealing.witness_folder import note_path, open_key, read_logs, read_public
+from alloc_service.sealing.witness_folder import (
+    NOTHING_YET,
+    note_path,
+    open_key,
+    read_logs,
+    read_public,
+)
 
 _BROKEN = (
     "Never put an older copy in its place: the witness would sign a second history. Make a new "
@@ -138,7 +144,7 @@ def _read_seen(folder: Path, witness: Verifier, keys: tuple[Verifier, ...]) -> W
     if data is None:
         rule = f"what was seen of {log.name} is lost"
         raise WitnessFolderError(path=path, rule=rule, remedy=_BROKEN)
-    if not data:
+    if data == NOTHING_YET:
         return WitnessedLog(log, "", None)
     checkpoint = _open_seen(data, witness, keys)
     if checkpoint is None:

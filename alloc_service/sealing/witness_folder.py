@@ -4,7 +4,8 @@
     witness.vkey       its public key, `name+id+base64`; written last, it marks a folder as made
     policy.txt         the logs whose checkpoints it cosigns, C2SP `tlog-policy`: `log VKEY` lines;
                        of several of one log the last is its key of now, the others were before
-    <origin>.note      the last note that it cosigned of a log, empty before the first; the name
+    <origin>.note      the last note that it cosigned of a log, "nothing yet" before the first (so
+                       that a file that something emptied is damage, and no beginning); the name
                        is SHA-256(ORIGIN)
     <origin>.lock      one at a time
 
@@ -37,6 +38,7 @@ from alloc_service.sealing.key_file import (
     unlock,
 )
 
+NOTHING_YET = b"nothing yet\n"
 KEY, PROTECTED_KEY, VKEY, POLICY = "witness.key", "witness.key.age", "witness.vkey", "policy.txt"
 
 _LONGEST_POLICY = 1_048_576
@@ -164,7 +166,7 @@ def add_log(path: Path, log: Verifier, *, changed: bool = False) -> None:
         _require_next(path, log, keys, changed=changed)
         state = note_path(path, log.name).name
         if state not in folder.names():
-            folder.write(state, b"")
+            folder.write(state, NOTHING_YET)
         logs[log.name] = (*keys, log)
         lines = [f"log {key.vkey}\n" for known in logs.values() for key in known]
         folder.write(POLICY, ("".join(lines) + "quorum none\n").encode())

@@ -107,7 +107,9 @@ def test_what_was_seen_and_is_lost_is_never_begun_anew(desk: WitnessDesk, folder
         list_witnessed(folder)
 
 
-@pytest.mark.parametrize("damage", ["cut", "other bytes", "without the witness", "no text"])
+@pytest.mark.parametrize(
+    "damage", ["emptied", "cut", "other bytes", "without the witness", "no text"]
+)
 def test_what_was_seen_and_is_damaged_is_never_built_on(
     desk: WitnessDesk, folder: Path, damage: str
 ) -> None:
@@ -116,6 +118,7 @@ def test_what_was_seen_and_is_damaged_is_never_built_on(
     kept = path.read_bytes()
     path.write_bytes(
         {
+            "emptied": b"",
             "cut": kept[:-9],
             "other bytes": kept.replace(b"\n5\n", b"\n4\n"),
             "without the witness": LOG.note(5).encode(),
