@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# One process of tests a core, each with a PostgreSQL server of its own; WORKERS=0 for one alone.
-WORKERS ?= auto
+# Three processes of tests for two cores, for a test often waits for a disk or for another process;
+# each has a PostgreSQL server of its own. WORKERS=0 for one alone.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(3 * os.cpu_count() // 2)')
 RUNNER := python
 PYTEST := -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadscope --no-loadscope-reorder
 
