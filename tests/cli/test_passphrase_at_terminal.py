@@ -12,6 +12,8 @@ from tests.support.served_sealer import short_folder
 from tests.support.shell import HOST, Shell, command_line, process_environ, spawn
 from tests.support.terminal import Terminal, at_terminal
 
+pytestmark = pytest.mark.usefixtures("locking_cheaply")
+
 PASSPHRASE = "correct horse battery"
 PASSWORD = "ada has a long password"
 ASKED = "Passphrase of the keys: "
