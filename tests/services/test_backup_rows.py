@@ -49,7 +49,7 @@ def test_a_member_whose_last_line_is_not_ended_is_refused(
         ("reason", b'{"entry_seq":1,"salt":null,"text":"t","trial_id":"x"}', "column's kind"),
         ("reason", b'{"entry_seq":1, "salt":"s","text":"t","trial_id":"x"}', "canonical"),
         ("reason", b"[]", "an object is expected"),
-        ("reason", b"\xff", "not readable"),
+        ("reason", b"\xff", "at byte 0 it is no text in UTF-8"),
         ("fork", b'{"at":"2026-01-02T09:00:00","fork":1,"fork_sha256":"","trial_id":"x"}', "kind"),
         (
             "fork",

@@ -69,9 +69,7 @@ def test_the_sealer_itself_holds_the_gate_and_says_why_over_its_socket(
         with pytest.raises(GateClosedError) as refusal:
             sealer.open(apart.origin, assigned.seq, str(draft.id), given)
         assert refusal.value.facts == {"rule": rule}
-        assert str(refusal.value).startswith(
-            f"The allocation waits for the trial's witness: {rule}"
-        )
+        assert str(refusal.value).startswith(f"This waits for the trial's witness: {rule}")
 
 
 def test_a_count_by_arm_waits_for_the_witness_over_a_socket_too(
