@@ -46,8 +46,9 @@ class Form:
         return (self.action, self.method, *self.types)
 
 
-# A design and its custodians have rows of the same fields, and each is weighed anew.
-_SAME = re.compile(r"(size|weight|name|key)[2-9]")
+# A design, its custodians and a trial's witnesses have rows of the same fields, each of which is
+# weighed anew.
+_SAME = re.compile(r"(ceremony-)?(size|weight|name|key|vkey|url)[2-9]")
 
 
 class _Reader(HTMLParser):
