@@ -8,9 +8,18 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import pytest
 
 from alloc_service.errors import GateClosedError
+from alloc_service.log.bundle_archive import read_members
 from alloc_service.log.note import open_cosigned
 from alloc_service.log.receipt import Receipt
-from alloc_service.services import gate, receipts, reports, reveal, witness_client, witnesses
+from alloc_service.services import (
+    bundles,
+    gate,
+    receipts,
+    reports,
+    reveal,
+    witness_client,
+    witnesses,
+)
 from alloc_service.services.recovery import TwoPeople
 from alloc_service.services.reveal import Allocation
 from tests.support.installation import Installation, type_small
@@ -194,6 +203,20 @@ def test_a_count_by_arm_waits_for_the_witness_too(
 
     with pytest.raises(GateClosedError):
         reports.count_arms(gated.deps, gated.people["dmc"], gated.trial, "dsmb")
+
+    assert len(gated.entries("arms.read")) == 2
+
+
+def test_an_unblinded_bundle_waits_for_the_witness_too(
+    gated: Installation, witness: WitnessServer
+) -> None:
+    gated.allocate()
+    members = read_members(bundles.make_unblinded(gated.deps, gated.people["dmc"], gated.trial))
+    assert members["lists/1/openings.txt"].count(b"\n") == 1
+    witness.stop()
+
+    with pytest.raises(GateClosedError):
+        bundles.make_unblinded(gated.deps, gated.people["dmc"], gated.trial)
 
     assert len(gated.entries("arms.read")) == 2
 
