@@ -45,6 +45,7 @@ NEXT: Mapping[str, str] = {
     "finish": "the statistician makes the list",
     "sealed": "nothing: its list is sealed",
     "dropped": "nothing: it was dropped",
+    "replaced": "nothing: nobody has committed to it, and another goes on in its place",
 }
 
 

@@ -4,7 +4,8 @@ What happened is the log's; keys and document are shown as stored, once they wer
 those that the log names. No share and no ciphertext is here.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from alloc_service.core.ceremony import Beacon, CeremonyDocument, Drand
@@ -19,7 +20,9 @@ from alloc_service.services.deps import Deps
 from alloc_service.storage import queries
 from alloc_service.storage.evidence import CeremonyRecord
 
-Step: TypeAlias = Literal["commit", "deposit", "beacon", "reveal", "finish", "sealed", "dropped"]
+Step: TypeAlias = Literal[
+    "commit", "deposit", "beacon", "reveal", "finish", "sealed", "dropped", "replaced"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,23 @@ def read_ceremonies(deps: Deps, person: Person, trial_id: str) -> tuple[Ceremony
         accounts.require(session, person, Action.READ_CEREMONY, trial_id)
         state = audit.read_state(session, trial_id, keep_code)
         records = queries.list_ceremonies(session, trial_id)
-        return tuple(_view(record, state, codes.get(record.ceremony, "")) for record in records)
+        views = [_view(record, state, codes.get(record.ceremony, "")) for record in records]
+    currents = {number: find_current(views, number).id for number in {v.number for v in views}}
+    return tuple(
+        view if view.parties or view.id == currents[view.number] else replace(view, step="replaced")
+        for view in views
+    )
+
+
+def find_current(views: Sequence[CeremonyView], number: int) -> CeremonyView:
+    """Return the ceremony of a list that goes on, or its last one.
+
+    Several may wait for their first party: who opened one with a wrong key opens another. The one
+    that a party commits to goes on, and no other can be committed to until it is dropped.
+    """
+    ours = [view for view in views if view.number == number]
+    running = [view for view in ours if view.parties and view.step != "dropped"]
+    return (running or ours)[-1]
 
 
 def read_ceremony(deps: Deps, person: Person, trial_id: str, ceremony: str) -> CeremonyView:

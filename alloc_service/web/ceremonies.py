@@ -43,6 +43,7 @@ STEPS: Mapping[str, str] = {
     "finish": mark("The statistician makes the list."),
     "sealed": mark("Its list is sealed."),
     "dropped": mark("It was dropped."),
+    "replaced": mark("Nobody has committed to it, and another ceremony goes on in its place."),
 }
 REASONS: Mapping[str, str] = {
     "party-withdrew": mark("A party has withdrawn"),
@@ -78,7 +79,7 @@ def show(trial: str, number: int) -> ResponseReturnValue:
 @pages.post("/<int:number>/open")
 @allow(Action.GENERATE_LIST)
 def open_another(trial: str, number: int) -> ResponseReturnValue:
-    """Open another ceremony after the one before was dropped."""
+    """Open another ceremony after the one before was dropped, or before anybody has committed."""
     custodians, told = read_custodians(request.form)
     if told:
         return _show(trial, number, told, "open_another"), 422
@@ -281,7 +282,7 @@ def _find_forms(view: CeremonyView, own: Party | None, *, leads: bool, joins: bo
         "reveal": own and not own.revealed and view.step == "reveal",
         "finish": leads and view.step in {"reveal", "finish"},
         "drop": leads and view.step not in {"sealed", "dropped"} and view.parties,
-        "open_another": leads and view.step == "dropped",
+        "open_another": leads and (view.step == "dropped" or not view.parties),
     }
     return {form for form, here in offered.items() if here}
 
@@ -296,14 +297,15 @@ def _show(trial: str, number: int, errors: Mapping[str, str], form: str = "") ->
     if not views:
         raise UnknownRecordError(what=f"ceremony of trial {trial}, list", name=number)
     leads, joins = ceremony_views.find_parts(deps, person, trial)
-    own = views[-1].party_of(person.id)
-    forms = _find_forms(views[-1], own, leads=leads, joins=joins)
+    view = ceremony_views.find_current(views, number)
+    own = view.party_of(person.id)
+    forms = _find_forms(view, own, leads=leads, joins=joins)
     if errors and form not in forms:  # somebody else was faster
         errors = {_NOW: " ".join(errors.values())}
     return render_template(
         "ceremony.html",
-        number=number, views=views, view=views[-1], own=own, leads=leads, forms=forms,
-        errors=errors, typed=request.form, steps=STEPS,
+        number=number, others=[other for other in views if other != view], view=view, own=own,
+        leads=leads, forms=forms, errors=errors, typed=request.form, steps=STEPS,
         reasons=[(code, say(words)) for code, words in REASONS.items()],
         suggested=Drand.after(deps.clock() + _AHEAD), custodians=range(1, CUSTODIANS + 1),
     )  # fmt: skip

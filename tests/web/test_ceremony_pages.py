@@ -110,11 +110,33 @@ def test_each_sees_the_forms_that_are_theirs(held: Held) -> None:
     assert "Take part as a party" not in words["admin"]
 
 
-def test_who_opened_it_with_a_wrong_key_is_told_the_way_out(held: Held) -> None:
+def test_who_opened_it_with_a_wrong_key_opens_another_in_its_place(held: Held) -> None:
     held.freeze()
+    first, stat = held.id, browse(held, "stat")
+    assert "If a key above is wrong, open another" in stat.words
+    assert "If a key above is wrong" not in browse(held, "dmc").words
 
-    assert "let one party commit, drop the ceremony" in browse(held, "stat").words
-    assert "let one party commit" not in browse(held, "dmc").words
+    stat.post(f"{PLACE}/1/open", {"recipient": held.keys.recipient, **custodians(held)})
+
+    assert "Another ceremony is open." in stat.words
+    assert stat.hidden["ceremony"].startswith("list-1/ceremony-2-")
+    assert f"{first} : Nobody has committed to it" in stat.words
+    stat.get(PLACE)
+    assert stat.words.count("Nobody has committed to it") == 1
+
+
+def test_of_two_open_ceremonies_the_page_shows_the_one_that_a_party_joined(held: Held) -> None:
+    held.freeze()
+    first, stat = held.id, browse(held, "stat")
+    stat.post(f"{PLACE}/1/open", {"recipient": held.keys.recipient, **custodians(held)})
+    second = stat.hidden["ceremony"]
+
+    held.commit("dmc")
+    stat.get(f"{PLACE}/1")
+
+    assert stat.hidden["ceremony"] == first
+    assert f"{second} : Nobody has committed to it" in stat.words
+    assert "Open another ceremony" not in stat.words
 
 
 def test_the_page_shows_the_commands_of_a_party_ready_to_copy(held: Held) -> None:
