@@ -15,7 +15,7 @@ matplotlib's own defaults in place of anybody's settings. Those settings are glo
 process, so pictures are drawn one at a time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from textwrap import wrap
@@ -47,17 +47,24 @@ _one_at_a_time = Lock()
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture in two formats, and the words for those who do not see it.
+    """One picture, drawn in the format that is asked for, and the words for who does not see it.
 
     Attributes:
-        png: 1200 × 675 pixels.
-        svg: The same drawing; its text is drawn as outlines.
         alt: Alternative text, to stand wherever the picture stands.
     """
 
-    png: bytes = field(repr=False)
-    svg: bytes = field(repr=False)
     alt: str
+    _draw_as: Callable[[str], bytes] = field(repr=False)
+
+    @property
+    def png(self) -> bytes:
+        """Return the picture as PNG, 1200 × 675 pixels."""
+        return self._draw_as("png")
+
+    @property
+    def svg(self) -> bytes:
+        """Return the same drawing as SVG; its text is drawn as outlines."""
+        return self._draw_as("svg")
 
 
 def draw_guess_rate(
@@ -203,19 +210,25 @@ def _name_sizes(blocks: Sequence[BlockSize], arms: Sequence[Arm]) -> str:
 
 
 def _render(draw: Callable[[Axes], None], title: str, alt: str, restricted: str) -> Picture:
-    """Draw on a fresh figure, and return it in both formats, the same bytes every time."""
+    """Return a picture that is drawn on a fresh figure, to the same bytes every time."""
     words = f"{alt} {restricted}." if restricted else alt
-    with _one_at_a_time, mpl.rc_context():
-        _settle()
-        figure = Figure(figsize=INCHES, dpi=DOTS_PER_INCH, layout="constrained")
-        axes = figure.add_subplot()
-        axes.set_title("\n".join([title, *wrap(restricted, TITLE_COLUMNS)]), loc="left")
-        draw(axes)
-        png, svg = BytesIO(), BytesIO()
-        figure.savefig(png, format="png", metadata={"Software": None, "Title": title})
-        about = {"Title": title, "Description": words, "Date": None, "Creator": None}
-        figure.savefig(svg, format="svg", metadata=about)
-    return Picture(png.getvalue(), svg.getvalue(), words)
+    about: Mapping[str, Mapping[str, str | None]] = {
+        "png": {"Software": None, "Title": title},
+        "svg": {"Title": title, "Description": words, "Date": None, "Creator": None},
+    }
+
+    def draw_as(kind: str) -> bytes:
+        with _one_at_a_time, mpl.rc_context():
+            _settle()
+            figure = Figure(figsize=INCHES, dpi=DOTS_PER_INCH, layout="constrained")
+            axes = figure.add_subplot()
+            axes.set_title("\n".join([title, *wrap(restricted, TITLE_COLUMNS)]), loc="left")
+            draw(axes)
+            file = BytesIO()
+            figure.savefig(file, format=kind, metadata=about[kind])
+        return file.getvalue()
+
+    return Picture(words, draw_as)
 
 
 def _settle() -> None:
