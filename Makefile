@@ -5,10 +5,12 @@ BIN := $(VENV)/bin
 # Three processes of tests for two cores, for a test often waits for a disk or for another process;
 # each has a PostgreSQL server of its own. WORKERS=0 for one alone.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(3 * os.cpu_count() // 2)')
-RUNNER := python
 PYTEST := -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadscope --no-loadscope-reorder
+# Each branch of these four is reached by the tests of the four themselves: measured are those
+# alone, for measuring makes a test slower by half.
+MEASURED := tests/core tests/sealing tests/log tests/services
 
-.PHONY: run demo test check lint types contracts coverage uncovered words verifier bench images format clean
+.PHONY: run demo test check lint types contracts coverage others words verifier bench images format clean
 
 run: $(VENV)/.ready  ## the pages, with a trial for testing, on this machine alone
 	$(BIN)/alloc quickstart
@@ -17,9 +19,9 @@ demo: $(VENV)/.ready  ## the whole life of a simulated trial, in a temporary fol
 	$(BIN)/alloc demo
 
 test: $(VENV)/.ready  ## all tests
-	$(BIN)/$(RUNNER) $(PYTEST)
+	$(BIN)/python $(PYTEST)
 
-check: lint types contracts coverage  ## what CI runs
+check: lint types contracts coverage others  ## what CI runs; each test once
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -31,13 +33,14 @@ types: $(VENV)/.ready
 contracts: $(VENV)/.ready
 	$(BIN)/lint-imports
 
-coverage: RUNNER := coverage run
-coverage: uncovered test  ## the same tests, and every branch of core, sealing, log and services
+coverage: $(VENV)/.ready  ## the tests of core, sealing, log and services, and every branch of the four
+	rm -rf .coverage && mkdir .coverage
+	$(BIN)/coverage run $(PYTEST) $(MEASURED)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=100
 
-uncovered:
-	rm -rf .coverage && mkdir .coverage
+others: $(VENV)/.ready  ## all other tests
+	$(BIN)/python $(PYTEST) $(MEASURED:%=--ignore=%)
 
 words: $(VENV)/.ready  ## write the catalogue of the pages' strings anew
 	$(BIN)/python -m tests.support.catalogue

@@ -108,7 +108,7 @@ def test_no_page_of_a_seed_ceremony_violates_a_rule(visit: Visit, ceremony: Cere
     freeze(stat, ceremony)
     look(stat, f"{HERE}/lists", f"{HERE}/ceremonies")
     stat.page.goto(CEREMONY)
-    assert "let one party commit" in stat.words
+    assert "If a key above is wrong, open another" in stat.words
     commit(stat, ceremony, "statistician")
     commit(dmc, ceremony, "dmc")
     for person, party in ((stat, "statistician"), (dmc, "dmc")):

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from alloc_service.core.canon import Json
 from alloc_service.log.entry import read_entry
 from alloc_service.log.note import Verifier, open_checkpoint
 from alloc_service.log.rules import fold
 from alloc_service.log.state import LogState
-from alloc_service.log.words import SENTENCES, describe, name_actor
 from tests.support.shell import (
     ANSWERS,
     CONSENT,
@@ -201,40 +199,3 @@ def test_counts_by_arm_are_for_the_dmc_and_logged_with_their_purpose(shell: Shel
     assert sorted(row["count"] for row in shown["totals"]) == [0, 1]
     assert "(meeting-1)" in shell("log", "show", TRIAL, by="dmc").out
     assert "[not-allowed]" in shell("report", "arms", TRIAL, "--purpose", "m", by="manager").err
-
-
-def test_every_type_of_entry_has_a_sentence() -> None:
-    assert set(SENTENCES) == set(EVERY_TYPE)
-
-
-@pytest.mark.parametrize("type_", EVERY_TYPE)
-def test_a_sentence_leaves_out_what_its_reader_may_not_see(type_: str) -> None:
-    words = describe({"seq": 1, "time": "", "type": type_, "body": {}})
-
-    assert words
-    assert "{" not in words
-
-
-def test_an_entry_of_a_newer_type_is_shown_by_its_type() -> None:
-    assert describe({"seq": 1, "time": "", "type": "kit.sent", "body": {"x": 1}}) == "kit.sent"
-
-
-def test_a_second_person_is_named_beside_the_first() -> None:
-    actor = {"id": "P-1", "org": "XA01", "role": "administrator"}
-    second = {"id": "P-2", "org": "XA01", "role": "manager"}
-
-    assert name_actor({"body": {"actor": actor, "second": second}}) == (
-        "P-1 (administrator, XA01) with P-2 (manager, XA01)"
-    )
-    assert name_actor({"body": []}) == ""
-
-
-def test_lists_and_truths_are_words() -> None:
-    body: dict[str, Json] = {"upto": 7, "retired": [1, 2], "fork_sha256": ""}
-    assert describe({"type": "log.recovered", "body": body}) == (
-        "recovered the log up to entry 7; retired lists: 1, 2"
-    )
-    assert describe({"type": "log.recovered", "body": {**body, "retired": []}}).endswith("none")
-    assert describe({"type": "list.regenerated", "body": {"list": 1, "root_equal": True}}) == (
-        "regenerated list 1 (root equal: yes)"
-    )

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from alloc_service.errors import KeyLostError, KeysPassphraseError
-from alloc_service.sealing.keys import create_keys, load_keys
+from alloc_service.errors import KeyFileError, KeyLostError, KeysPassphraseError
+from alloc_service.sealing.keys import are_protected, create_keys, load_keys
 from alloc_service.sealing.wrap import key_id
 
 pytestmark = pytest.mark.usefixtures("locking_cheaply")
@@ -54,6 +54,14 @@ def test_protected_keys_open_with_their_passphrase_alone(protected: Path) -> Non
         load_keys(protected, PASSPHRASE)
     for path in protected.iterdir():
         assert b"PRIVATE KEY" not in path.read_bytes()
+
+
+def test_keys_say_whether_they_are_protected(protected: Path, directory: Path) -> None:
+    assert are_protected(protected)
+    create_keys(directory / "plain")
+    assert not are_protected(directory / "plain")
+    with pytest.raises(KeyFileError):
+        are_protected(directory / "none")
 
 
 def test_a_changed_protected_key_is_refused(protected: Path) -> None:

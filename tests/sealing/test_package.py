@@ -24,7 +24,13 @@ from alloc_service.errors import (
     TrancheKeyError,
 )
 from alloc_service.sealing.envelope import SlotPlace, TrancheKey, open_slot
-from alloc_service.sealing.package import SealedList, read_package, seal_list, write_package
+from alloc_service.sealing.package import (
+    SealedList,
+    read_package,
+    read_package_bytes,
+    seal_list,
+    write_package,
+)
 from alloc_service.sealing.wrap import key_id, open_design, unwrap_tranche_key
 
 Refuse = Callable[[dict[str, bytes]], SealedListError]
@@ -225,8 +231,9 @@ def test_a_package_is_read_back_and_written_again_byte_for_byte(
     write_package(sealed, tmp_path / "one")
 
     read = read_package(tmp_path / "one")
+    handed_in = read_package_bytes((tmp_path / "one").read_bytes())
 
-    assert read == sealed
+    assert read == handed_in == sealed
     write_package(read, tmp_path / "two")
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 

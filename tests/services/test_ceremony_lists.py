@@ -217,3 +217,13 @@ def test_a_list_under_the_frozen_design_waits_for_its_ceremony(held: Held) -> No
 
     with pytest.raises(RuleError, match="is not announced"):
         lists.generate(here.deps, here.people["stat"], held.design, here.custodians)
+
+
+def test_a_list_under_another_seed_is_not_sealed_beside_a_complete_ceremony(held: Held) -> None:
+    held.until_revealed()
+    here = held.installation
+
+    with pytest.raises(CeremonyError, match=f"comes from its ceremony {held.id}: finish or drop"):
+        lists.generate(here.deps, here.people["stat"], held.design, here.custodians)
+
+    assert not here.entries("list.sealed")

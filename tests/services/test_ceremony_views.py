@@ -22,6 +22,12 @@ def view(held: Held, by: str = "dmc") -> CeremonyView:
     return ceremony_views.read_ceremony(here.deps, here.people[by], here.trial, held.id)
 
 
+def steps_of(held: Held) -> dict[str, str]:
+    here = held.installation
+    found = ceremony_views.read_ceremonies(here.deps, here.people["dmc"], here.trial)
+    return {one.id: one.step for one in found}
+
+
 def test_a_ceremony_says_what_it_waits_for_at_each_step(held: Held) -> None:
     ahead = Drand.after(held.installation.clock.now + timedelta(hours=2))
     steps = [view(held.freeze()).step, view(held.commit()).step]
@@ -46,6 +52,22 @@ def test_a_dropped_ceremony_says_why_and_the_next_one_goes_on(held: Held) -> Non
         (first, "dropped", "share-lost"),
         (held.id, "commit", ""),
     ]
+
+
+def test_of_several_the_one_that_a_party_joined_goes_on(held: Held) -> None:
+    held.freeze()
+    here, first = held.installation, held.id
+    held.open_another()
+    second = held.id
+    assert (view(held).step, steps_of(held)) == ("commit", {first: "replaced", second: "commit"})
+
+    ceremonies.commit(
+        here.deps, here.people["dmc"], here.trial, first, party="dmc", commitment="ab" * 32
+    )
+    assert steps_of(held) == {first: "commit", second: "replaced"}
+
+    ceremonies.drop(here.deps, here.people["stat"], here.trial, first, "share-lost")
+    assert steps_of(held) == {first: "dropped", second: "commit"}
 
 
 def test_the_ceremony_that_gave_no_seed_is_not_the_sealed_one(held: Held) -> None:
@@ -92,6 +114,22 @@ def test_what_nobody_verified_of_a_beacons_value_is_said(held: Held) -> None:
 )
 def test_with_drand_it_depends_on_whether_a_signature_was_pasted(proof: str, told: str) -> None:
     assert told in ceremony_views.say_unverified(Drand(7), proof)[1]
+
+
+def test_a_statistician_leads_and_each_of_several_roles_can_be_a_party(held: Held) -> None:
+    here = held.installation
+    parts = {
+        name: ceremony_views.find_parts(here.deps, here.people[name], here.trial)
+        for name in ("stat", "dmc", "manager", "admin", "doc")
+    }
+
+    assert parts == {
+        "stat": (True, True),
+        "dmc": (False, True),
+        "manager": (False, True),
+        "admin": (False, False),
+        "doc": (False, False),
+    }
 
 
 def test_those_who_enrol_see_no_ceremony(held: Held) -> None:

@@ -14,6 +14,7 @@ from alloc_service.config import Settings
 from alloc_service.errors import (
     AccountNameError,
     DatabaseLostError,
+    DatabaseNotEmptyError,
     DatabaseUnreachableError,
     InstalledAlreadyError,
     KeyFileError,
@@ -23,10 +24,15 @@ from alloc_service.errors import (
 )
 from alloc_service.sealing.keys import create_keys, load_keys
 from alloc_service.sealing.register import Register
-from alloc_service.services import accounts, audit, health, passwords
+from alloc_service.services import accounts, audit, backup, health, passwords
 from alloc_service.services.accounts import NewAccount
 from alloc_service.services.deps import open_deps
-from alloc_service.services.installation import initialize, service_status, upgrade_database
+from alloc_service.services.installation import (
+    initialize,
+    restore_database,
+    service_status,
+    upgrade_database,
+)
 from tests.support.installation import HOST, Installation, password_of
 from tests.support.postgres_server import PostgresServer
 
@@ -156,6 +162,20 @@ def test_newer_tables_are_left_as_they_are(settings: Settings) -> None:
 
     with pytest.raises(SchemaVersionError):
         upgrade_database(settings)
+
+
+def test_an_empty_database_gets_its_tables_and_what_a_backup_holds(
+    settings: Settings, active: Installation, tmp_path: Path
+) -> None:
+    active.allocate("P-001")
+    backup.write_backup(active.deps, tmp_path / "alloc.zip")
+    told: list[int] = []
+
+    report = restore_database(settings, tmp_path / "alloc.zip", told.append)
+
+    assert sum(told) == report.rows
+    with pytest.raises(DatabaseNotEmptyError):
+        restore_database(settings, tmp_path / "alloc.zip")
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)

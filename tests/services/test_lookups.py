@@ -1,5 +1,7 @@
 """What is looked up before somebody acts: for those who may see it, and for nobody else."""
 
+from uuid import uuid4
+
 import pytest
 
 from alloc_service.errors import (
@@ -12,8 +14,8 @@ from alloc_service.errors import (
     UnknownSiteError,
 )
 from alloc_service.log.note import Verifier, open_checkpoint
-from alloc_service.permissions import Grant, Role
-from alloc_service.services import accounts, lookups, reports
+from alloc_service.permissions import Action, Grant, Role
+from alloc_service.services import accounts, lookups, reports, trials
 from alloc_service.services.enrolments import Typed
 from alloc_service.services.lookups import HeldRole, RecordToCheck
 from tests.support.installation import Installation, type_small
@@ -182,6 +184,46 @@ def test_an_escrow_that_is_not_kept_is_not_found(active: Installation) -> None:
 
     with pytest.raises(UnknownRecordError, match="escrow file kept"):
         lookups.read_escrow(active.deps, dmc, active.trial, 1)
+
+
+def test_the_cap_is_the_log_s_and_not_the_definition_s(active: Installation) -> None:
+    declared = active.definition.cap
+    assert lookups.read_cap(active.deps, active.trial) == declared
+
+    trials.change_cap(active.deps, active.people["manager"], active.trial, declared - 1)
+
+    assert lookups.read_cap(active.deps, active.trial) == declared - 1
+
+
+def test_a_page_is_guarded_by_what_its_reader_may_do(active: Installation) -> None:
+    enrolment = active.enrol().id
+    deps, people, trial = active.deps, active.people, active.trial
+
+    lookups.require_access(deps, people["doc"], Action.ENROL, trial)
+    lookups.require_access(deps, people["doc"], Action.ENROL, trial, "XA01")
+    lookups.require_access_to(deps, people["doc"], Action.ENROL, enrolment)
+    lookups.require_oversight(deps, people["dmc"], trial)
+
+    with pytest.raises(NotAllowedError):
+        lookups.require_access(deps, people["dmc"], Action.ENROL, trial)
+    with pytest.raises(NotAllowedError):
+        lookups.require_access(deps, people["doc"], Action.ENROL, trial, "XA02")
+    with pytest.raises(NotAllowedError):
+        lookups.require_access_to(deps, people["far"], Action.ENROL, enrolment)
+    with pytest.raises(UnknownRecordError):
+        lookups.require_access_to(deps, people["doc"], Action.ENROL, uuid4())
+    with pytest.raises(NotAllowedError):
+        lookups.require_oversight(deps, people["doc"], trial)
+
+
+def test_everybody_is_told_their_own_roles_by_trial(active: Installation) -> None:
+    def own(username: str) -> dict[str, set[str]]:
+        found = lookups.list_own_roles(active.deps, active.people[username])
+        return {trial: {grant.role.value for grant in grants} for trial, grants in found.items()}
+
+    assert own("doc") == {active.trial: {"physician"}}
+    assert own("admin")[""] == {"administrator"}
+    assert own("guest") == {}
 
 
 def test_a_backup_is_for_administrators(active: Installation) -> None:

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from alloc_service.errors import CeremonyError, DesignAtHostError, SealerHostError
+from alloc_service.errors import (
+    CeremonyError,
+    DesignAtHostError,
+    SealerHostError,
+    UnknownRecordError,
+)
 from alloc_service.log.bundle_archive import read_members
 from alloc_service.sealing.local import LocalSealer
 from alloc_service.services import bundles, drills, sealed_lists
@@ -86,6 +91,8 @@ def test_a_design_that_was_not_kept_is_opened_on_the_host_for_the_logged_look(
     assert given == held.design
     held.finish(design=given)
     assert [entry.seq for entry in here.entries("design.read")] == [look.seq]
+    with pytest.raises(UnknownRecordError, match=f"{look.seq - 1}"):
+        sealed_lists.open_logged_design(host, here.origin, look.seq - 1)
     assert sealed_lists.open_logged_design(host, here.origin, look.seq) == held.design
 
 
