@@ -157,6 +157,10 @@ def _tell(state: LogState, seen: _Seen) -> Iterator[str]:
     if dropped:
         names = ", ".join(f"{name} of list {known.list}" for name, known in dropped)
         yield f"Seed ceremonies that were begun and dropped: {len(dropped)} ({names})."
+    # Whoever holds the ceremony's key could see the list that it would have given.
+    late = [name for name, known in dropped if known.commitments.keys() <= known.revealed]
+    if late:
+        yield f"Dropped after every share was handed in: {len(late)} ({', '.join(late)}). Ask why."
     if state.recoveries:
         yield f"Recoveries of the log: {state.recoveries}; its entries say what was lost."
     if seen.suspensions:

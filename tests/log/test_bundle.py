@@ -200,6 +200,26 @@ def test_ceremonies_that_were_dropped_are_counted_and_named() -> None:
     told = found(evidence)["told"]
 
     assert "Seed ceremonies that were begun and dropped: 2 (c-a of list 7, c-b of list 7)." in told
+    assert not any("handed in" in sentence for sentence in told)
+
+
+def test_a_ceremony_that_was_dropped_when_its_list_could_be_known_is_told_apart() -> None:
+    evidence = Evidence()
+    add = evidence.chain.add
+    evidence.chain.freeze(7)
+    for name in ("c-a", "c-b"):
+        commitment = hex32(name)
+        add("seed.committed", ceremony=name, list=7, party="dmc", commitment=commitment)
+        add("seed.deposited", ceremony=name, party="dmc")
+        add("seed.announced", ceremony=name, list=7, doc_sha256=hex32("document"))
+        if name == "c-b":
+            add("seed.revealed", ceremony=name, party="dmc")
+        add("seed.aborted", ceremony=name, code="rehearsal")
+
+    told = found(evidence)["told"]
+
+    assert "Seed ceremonies that were begun and dropped: 2 (c-a of list 7, c-b of list 7)." in told
+    assert "Dropped after every share was handed in: 1 (c-b). Ask why." in told
 
 
 def test_a_suspended_gate_and_what_was_opened_meanwhile_are_told() -> None:
