@@ -125,23 +125,23 @@ class Verifier:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A private key that signs notes; hidden from reprs."""
+    """A private key that signs notes; hidden from reprs.
+
+    Attributes:
+        verifier: Its public half.
+    """
 
     name: str
     _private: Ed25519PrivateKey = field(repr=False)
-    _key_id: bytes = field(init=False, repr=False)
+    verifier: Verifier = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_key_id", self.verifier.key_id)
-
-    @property
-    def verifier(self) -> Verifier:
-        """Return the public half."""
-        return Verifier(self.name, self._private.public_key().public_bytes_raw())
+        public = self._private.public_key().public_bytes_raw()
+        object.__setattr__(self, "verifier", Verifier(self.name, public))
 
     def sign(self, text: str) -> str:
         """Return one signature line over a note's text."""
-        signed = self._key_id + self._private.sign(text.encode())
+        signed = self.verifier.key_id + self._private.sign(text.encode())
         return f"— {self.name} {encode_base64(signed)}\n"
 
 

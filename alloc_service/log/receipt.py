@@ -25,7 +25,6 @@ from alloc_service.log.note import (
     Verifier,
     decode_base64,
     encode_base64,
-    open_checkpoint,
     open_cosigned,
     require_plain,
 )
@@ -100,9 +99,20 @@ class Receipt:
             NoteError: The checkpoint is not signed by the log's key, or is spelled wrongly.
             TreeError: The entry is not under the checkpoint's root.
         """
-        checkpoint = open_checkpoint(self.checkpoint, log, witnesses)
+        return self.verify_cosigned(leaf, log, witnesses)[0]
+
+    def verify_cosigned(
+        self, leaf: bytes, log: Verifier, witnesses: Collection[Verifier]
+    ) -> tuple[Checkpoint, tuple[str, ...]]:
+        """Check as `verify`, and say which of the witnesses have cosigned it.
+
+        Raises:
+            NoteError: As `verify`.
+            TreeError: As `verify`.
+        """
+        checkpoint, cosigners = open_cosigned(self.checkpoint, log, witnesses)
         verify_inclusion(leaf, self.index, checkpoint.size, self.proof, checkpoint.root)
-        return checkpoint
+        return checkpoint, cosigners
 
 
 def write_extra(entry: bytes, opening: str, proof: Sequence[bytes]) -> bytes:
@@ -151,6 +161,7 @@ class CheckedReceipt:
     Attributes:
         origin: Of the log.
         size: Entries of the log that the checkpoint covers.
+        root: Of its tree, 32 bytes.
         index: The entry's seq.
         leaf: Its leaf hash, 32 bytes.
         entry: The entry, in a full receipt alone.
@@ -161,6 +172,7 @@ class CheckedReceipt:
 
     origin: str
     size: int
+    root: bytes
     index: int
     leaf: bytes
     entry: Entry | None
@@ -186,6 +198,26 @@ def check_receipt(
         sealed: The list of a full receipt's slot; without it no full receipt is good.
 
     Raises:
+        NoteError: As `examine_receipt`, or a witness has not cosigned it.
+        IntegrityError: As `examine_receipt`.
+    """
+    found = examine_receipt(text, log, witnesses, leaf, sealed)
+    for witness in witnesses:
+        if witness.name not in found.cosigners:
+            raise NoteError(rule=f"{witness.name} has not cosigned it")
+    return found
+
+
+def examine_receipt(
+    text: str,
+    log: Verifier,
+    witnesses: Collection[Verifier],
+    leaf: bytes | None,
+    sealed: ListRoot | None,
+) -> CheckedReceipt:
+    """Check a receipt as `check_receipt`, whichever of the witnesses have cosigned it.
+
+    Raises:
         NoteError: A line is not what the format demands, a signature is bad, or the receipt and
             the leaf that was brought are of two entries.
         TreeError: The entry is not under the checkpoint's root, or the opening not under the
@@ -200,18 +232,14 @@ def check_receipt(
     wanted = own or leaf
     if wanted is None:
         raise NoteError(rule="the receipt has no leaf hash in it: give the one kept beside it")
-    checkpoint = receipt.verify(wanted, log, witnesses)
+    checkpoint, cosigners = receipt.verify_cosigned(wanted, log, witnesses)
     if entry is not None and opening is not None:
         _require_opening(entry, opening, receipt.index)
         _require_in_list(entry, opening, proof, sealed)
-    cosigners = open_cosigned(receipt.checkpoint, log, witnesses)[1]
-    for witness in witnesses:
-        if witness.name not in cosigners:
-            raise NoteError(rule=f"{witness.name} has not cosigned it")
-    unchecked = tuple(_list_unchecked(entry, cosigners))
     return CheckedReceipt(
-        log.name, checkpoint.size, receipt.index, wanted, entry, opening, cosigners, unchecked
-    )
+        log.name, checkpoint.size, checkpoint.root, receipt.index, wanted, entry, opening,
+        cosigners, tuple(_list_unchecked(entry, cosigners)),
+    )  # fmt: skip
 
 
 def _read_extra(

@@ -2,9 +2,8 @@
 
 from alloc_service.errors import BundleError
 from alloc_service.log.evidence import EvidenceReport
-from alloc_service.log.note import open_cosigned
 from alloc_service.log.policy import NO_QUORUM, Policy
-from alloc_service.log.receipt import ListRoot, Receipt, check_receipt
+from alloc_service.log.receipt import ListRoot, Receipt, examine_receipt
 
 WHERE = "receipt"
 
@@ -23,13 +22,12 @@ def verify_receipt(
     Raises:
         BundleError: The policy's quorum has not cosigned its checkpoint.
         PolicyError: The policy does not know this log.
-        IntegrityError: As `check_receipt`.
+        IntegrityError: As `examine_receipt`.
     """
     checkpoint = Receipt.parse(text).checkpoint
-    key, witnesses = policy.key_of(checkpoint.partition("\n")[0]), policy.witnesses.values()
-    found = check_receipt(text, key, (), leaf, sealed)
-    signed, cosigners = open_cosigned(checkpoint, key, tuple(witnesses))
-    if not policy.is_met_by(cosigners):
+    key = policy.key_of(checkpoint.partition("\n")[0])
+    found = examine_receipt(text, key, tuple(policy.witnesses.values()), leaf, sealed)
+    if not policy.is_met_by(found.cosigners):
         rule = f"its checkpoint lacks the cosignatures of the policy's quorum {policy.quorum}"
         raise BundleError(where=WHERE, rule=rule)
     checked = [f"Entry {found.index} is in the log of {found.size:,} entries that was signed."]
@@ -43,7 +41,7 @@ def verify_receipt(
     return EvidenceReport(
         origin=found.origin,
         size=found.size,
-        root=signed.root.hex(),
+        root=found.root.hex(),
         checked=tuple(checked),
         told=(),
         unchecked=tuple(unchecked),

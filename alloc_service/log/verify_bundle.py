@@ -1783,15 +1783,6 @@ class Checkpoint:
         return cls(origin, int(lines[1]), root)
 
 
-def open_checkpoint(note: str, log: Verifier, witnesses: Collection[Verifier] = ()) -> Checkpoint:
-    """Read a checkpoint that the log's own key has signed.
-
-    Raises:
-        NoteError: As `open_note` and `Checkpoint.parse`, or only witnesses have signed.
-    """
-    return open_cosigned(note, log, witnesses)[0]
-
-
 def open_cosigned(
     note: str, log: Verifier, witnesses: Collection[Verifier] = ()
 ) -> tuple[Checkpoint, tuple[str, ...]]:
@@ -4301,9 +4292,20 @@ class Receipt:
             NoteError: The checkpoint is not signed by the log's key, or is spelled wrongly.
             TreeError: The entry is not under the checkpoint's root.
         """
-        checkpoint = open_checkpoint(self.checkpoint, log, witnesses)
+        return self.verify_cosigned(leaf, log, witnesses)[0]
+
+    def verify_cosigned(
+        self, leaf: bytes, log: Verifier, witnesses: Collection[Verifier]
+    ) -> tuple[Checkpoint, tuple[str, ...]]:
+        """Check as `verify`, and say which of the witnesses have cosigned it.
+
+        Raises:
+            NoteError: As `verify`.
+            TreeError: As `verify`.
+        """
+        checkpoint, cosigners = open_cosigned(self.checkpoint, log, witnesses)
         verify_inclusion(leaf, self.index, checkpoint.size, self.proof, checkpoint.root)
-        return checkpoint
+        return checkpoint, cosigners
 
 
 def read_extra(extra: bytes) -> tuple[bytes, str, tuple[bytes, ...]]:
@@ -4346,6 +4348,7 @@ class CheckedReceipt:
     Attributes:
         origin: Of the log.
         size: Entries of the log that the checkpoint covers.
+        root: Of its tree, 32 bytes.
         index: The entry's seq.
         leaf: Its leaf hash, 32 bytes.
         entry: The entry, in a full receipt alone.
@@ -4356,6 +4359,7 @@ class CheckedReceipt:
 
     origin: str
     size: int
+    root: bytes
     index: int
     leaf: bytes
     entry: Entry | None
@@ -4364,21 +4368,14 @@ class CheckedReceipt:
     unchecked: tuple[str, ...]
 
 
-def check_receipt(
+def examine_receipt(
     text: str,
     log: Verifier,
-    witnesses: Collection[Verifier] = (),
-    leaf: bytes | None = None,
-    sealed: ListRoot | None = None,
+    witnesses: Collection[Verifier],
+    leaf: bytes | None,
+    sealed: ListRoot | None,
 ) -> CheckedReceipt:
-    """Check a receipt from its text alone: no service and no network is asked.
-
-    Args:
-        text: The receipt.
-        log: The log's public key, from a source other than the receipt.
-        witnesses: Keys whose cosignatures must be there, and good.
-        leaf: The entry's leaf hash, where the receipt has none.
-        sealed: The list of a full receipt's slot; without it no full receipt is good.
+    """Check a receipt as `check_receipt`, whichever of the witnesses have cosigned it.
 
     Raises:
         NoteError: A line is not what the format demands, a signature is bad, or the receipt and
@@ -4395,18 +4392,14 @@ def check_receipt(
     wanted = own or leaf
     if wanted is None:
         raise NoteError(rule="the receipt has no leaf hash in it: give the one kept beside it")
-    checkpoint = receipt.verify(wanted, log, witnesses)
+    checkpoint, cosigners = receipt.verify_cosigned(wanted, log, witnesses)
     if entry is not None and opening is not None:
         _require_opening(entry, opening, receipt.index)
         _require_in_list(entry, opening, proof, sealed)
-    cosigners = open_cosigned(receipt.checkpoint, log, witnesses)[1]
-    for witness in witnesses:
-        if witness.name not in cosigners:
-            raise NoteError(rule=f"{witness.name} has not cosigned it")
-    unchecked = tuple(_receipt_list_unchecked(entry, cosigners))
     return CheckedReceipt(
-        log.name, checkpoint.size, receipt.index, wanted, entry, opening, cosigners, unchecked
-    )
+        log.name, checkpoint.size, checkpoint.root, receipt.index, wanted, entry, opening,
+        cosigners, tuple(_receipt_list_unchecked(entry, cosigners)),
+    )  # fmt: skip
 
 
 def _read_extra(
@@ -4475,13 +4468,12 @@ def verify_receipt(
     Raises:
         BundleError: The policy's quorum has not cosigned its checkpoint.
         PolicyError: The policy does not know this log.
-        IntegrityError: As `check_receipt`.
+        IntegrityError: As `examine_receipt`.
     """
     checkpoint = Receipt.parse(text).checkpoint
-    key, witnesses = policy.key_of(checkpoint.partition("\n")[0]), policy.witnesses.values()
-    found = check_receipt(text, key, (), leaf, sealed)
-    signed, cosigners = open_cosigned(checkpoint, key, tuple(witnesses))
-    if not policy.is_met_by(cosigners):
+    key = policy.key_of(checkpoint.partition("\n")[0])
+    found = examine_receipt(text, key, tuple(policy.witnesses.values()), leaf, sealed)
+    if not policy.is_met_by(found.cosigners):
         rule = f"its checkpoint lacks the cosignatures of the policy's quorum {policy.quorum}"
         raise BundleError(where=WHERE, rule=rule)
     checked = [f"Entry {found.index} is in the log of {found.size:,} entries that was signed."]
@@ -4495,7 +4487,7 @@ def verify_receipt(
     return EvidenceReport(
         origin=found.origin,
         size=found.size,
-        root=signed.root.hex(),
+        root=found.root.hex(),
         checked=tuple(checked),
         told=(),
         unchecked=tuple(unchecked),

@@ -106,7 +106,7 @@ class LocalSealer:
             with contextlib.suppress(RefusalError), anchor.held():
                 anchor.refresh()
         named = [key for _, key in anchor.state.log_keys]
-        return tuple(reversed(named)) or (self._keys.signer(origin).verifier,)
+        return tuple(reversed(named)) or (self._keys.log_key(origin),)
 
     def accepted(self, origin: str) -> tuple[Acceptance, ...]:
         """Return the sealings of a trial that were test-opened here."""

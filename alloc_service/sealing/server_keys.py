@@ -65,6 +65,10 @@ class ServerKeys:
         """Return what signs notes with this server's key, under a name of its own."""
         return Signer(name, self._signing[key_id(self.verify_key)])
 
+    def log_key(self, origin: str) -> Verifier:
+        """Return the public half of the key that signs now, as the key of a log."""
+        return Verifier(origin, self.verify_key)
+
     @property
     def signer_ids(self) -> tuple[str, ...]:
         """Return the ids of all signing keys at hand, the current one and others."""
